@@ -1,0 +1,29 @@
+"""Every table, so that one import knows the whole schema."""
+
+from sqlmodel import SQLModel
+
+from app.database.tables.conversation import Contact, Conversation, Session
+from app.database.tables.delivery import Delivery, DeliveryAttempt
+from app.database.tables.dialog import Dialog, Journal, Timer
+from app.database.tables.event import Event, Message
+from app.database.tables.operations import EndpointState, Incident, SessionRun, Worker
+
+metadata = SQLModel.metadata
+
+__all__ = [
+    "Contact",
+    "Conversation",
+    "Delivery",
+    "DeliveryAttempt",
+    "Dialog",
+    "EndpointState",
+    "Event",
+    "Incident",
+    "Journal",
+    "Message",
+    "Session",
+    "SessionRun",
+    "Timer",
+    "Worker",
+    "metadata",
+]

@@ -1,0 +1,76 @@
+"""endpoints.yaml as typed objects."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_~.-]{16,256}$")]
+BotPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+
+
+class Strict(BaseModel):
+    """A part of endpoints.yaml: immutable, and a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class EightXEight(Strict):
+    """The endpoint's side of 8x8."""
+
+    base_url: str = "https://api.8x8.com"
+    api_key: SecretStr
+    tenant: str | None = None
+    """Where none is set the first verified one is pinned."""
+    jwk_url: str = "{base_url}/chat-gateway/v1/jwk/{kid}/public"
+    """Where 8x8's public keys are; `{base_url}` and `{kid}` are filled in."""
+
+
+class OnError(Strict):
+    """What a user gets when the bot can't answer."""
+
+    message: str = "Sorry, something went wrong on our side. Please try again."
+
+
+class DeliverySettings(Strict):
+    """Times in seconds."""
+
+    max_age: float = Field(600.0, gt=0)
+    timeout: float = Field(10.0, gt=0, lt=15)
+
+
+class Endpoint(Strict):
+    """One 8x8 channel with its bot."""
+
+    name: Name
+    token: Token | list[Token]
+    """Last part of the endpoint URL; a list while rotating."""
+    flow: BotPath
+    """The bot: module:function."""
+    enabled: bool | Literal["draining"] = True
+    eightxeight: EightXEight
+    accept_conversation_active: bool = False
+    verify_signatures: bool = True
+    turn_timeout: float = Field(120.0, gt=0)
+    """Seconds a turn may take, its steps included."""
+    session_expiration: float = Field(1800.0, ge=0)
+    """Seconds without user input that end a session; 0 = never."""
+    on_error: OnError = OnError()
+    deliveries: DeliverySettings = DeliverySettings()
+
+    @property
+    def tokens(self) -> list[str]:
+        """Every token that is valid now."""
+        return self.token if isinstance(self.token, list) else [self.token]
+
+
+class Endpoints(Strict):
+    """The whole file."""
+
+    endpoints: list[Endpoint] = Field(min_length=1)
+
+    def by_name(self) -> dict[str, Endpoint]:
+        """Endpoints by their name."""
+        return {endpoint.name: endpoint for endpoint in self.endpoints}
