@@ -1,0 +1,303 @@
+"""The first tables."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = '0001'
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute('CREATE SEQUENCE delivery_order AS bigint')
+    op.create_table('contact',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('identity', sa.Text(), nullable=False),
+    sa.Column('profile', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('first_seen_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('last_seen_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('contact_pkey')),
+    sa.UniqueConstraint('endpoint', 'identity', name=op.f('contact_endpoint_identity_key'))
+    )
+    op.create_table('endpoint_state',
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('tenant', sa.Text(), nullable=True),
+    sa.Column('verified_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('paused_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('paused_key', sa.Text(), nullable=True),
+    sa.Column('probe_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('endpoint', name=op.f('endpoint_state_pkey'))
+    )
+    op.create_table('incident',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('endpoint', sa.Text(), nullable=True),
+    sa.Column('conversation_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('detail', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('resolved_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('incident_pkey'))
+    )
+    op.create_index('incident_open', 'incident', ['endpoint', 'at'], unique=False, postgresql_where=sa.text('resolved_at IS NULL'))
+    op.create_table('worker',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('host', sa.Text(), nullable=False),
+    sa.Column('pid', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('process_started', sa.Float(), nullable=True),
+    sa.Column('started_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('alive_until', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('stopped_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('worker_pkey'))
+    )
+    op.create_table('conversation',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('external_id', sa.Text(), nullable=False),
+    sa.Column('contact_id', sa.BigInteger(), nullable=True),
+    sa.Column('channel', sa.Text(), nullable=True),
+    sa.Column('state', sa.Text(), server_default='created', nullable=False),
+    sa.Column('state_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('assignment', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+    sa.Column('control', sa.Text(), server_default='bot', nullable=False),
+    sa.Column('handled_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('due_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('owner', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('epoch', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('deaths', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('trial_epoch', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('quarantined_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('sessions', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('is_test', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.CheckConstraint("control IN ('bot', 'human')", name=op.f('conversation_control_check')),
+    sa.CheckConstraint("state IN ('created', 'active', 'idle')", name=op.f('conversation_state_check')),
+    sa.ForeignKeyConstraint(['contact_id'], ['contact.id'], name=op.f('conversation_contact_id_fkey'), ondelete='SET NULL'),
+    sa.PrimaryKeyConstraint('id', name=op.f('conversation_pkey')),
+    sa.UniqueConstraint('endpoint', 'external_id', name=op.f('conversation_endpoint_external_id_key')),
+    postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
+    )
+    op.create_index('conversation_contact', 'conversation', ['contact_id'], unique=False)
+    op.create_index('conversation_due', 'conversation', ['endpoint', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'))
+    op.create_index('conversation_owner', 'conversation', ['owner'], unique=False, postgresql_where=sa.text('owner IS NOT NULL'))
+    op.create_table('delivery',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('conversation_id', sa.BigInteger(), nullable=False),
+    sa.Column('session_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('dialog_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('event_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('position', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('place', sa.BigInteger(), server_default=sa.text("nextval('delivery_order')"), nullable=False),
+    sa.Column('kind', sa.Text(), server_default='message', nullable=False),
+    sa.Column('content', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('status', sa.Text(), server_default='waiting', nullable=False),
+    sa.Column('attempts', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('next_attempt_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('in_doubt_since', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('readings', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('sent_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('confirmed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('confirmed_by', sa.Text(), nullable=True),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('reason', sa.Text(), nullable=True),
+    sa.CheckConstraint("(status = 'dead') = (reason IS NOT NULL) OR status = 'withheld'", name=op.f('delivery_reason_check')),
+    sa.CheckConstraint("kind IN ('message', 'assignment', 'return', 'post_agent')", name=op.f('delivery_kind_check')),
+    sa.CheckConstraint("status IN ('waiting', 'sending', 'in_doubt', 'sent', 'withheld', 'dead')", name=op.f('delivery_status_check')),
+    sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('delivery_conversation_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('delivery_pkey')),
+    postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
+    )
+    op.create_index('delivery_conversation', 'delivery', ['conversation_id', 'place'], unique=False)
+    op.create_index('delivery_dead', 'delivery', ['endpoint', 'ended_at'], unique=False, postgresql_where=sa.text("status = 'dead'"))
+    op.create_index('delivery_in_flight', 'delivery', ['conversation_id'], unique=True, postgresql_where=sa.text("status IN ('sending', 'in_doubt')"))
+    op.create_index('delivery_open', 'delivery', ['conversation_id', 'place'], unique=False, postgresql_where=sa.text("status IN ('waiting', 'sending', 'in_doubt')"))
+    op.create_index('delivery_unconfirmed', 'delivery', ['conversation_id', 'place'], unique=False, postgresql_where=sa.text("status = 'sent' AND confirmed_at IS NULL AND kind = 'message'"))
+    op.create_table('event',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('event_id', sa.Text(), nullable=False),
+    sa.Column('conversation_id', sa.BigInteger(), nullable=True),
+    sa.Column('type', sa.Text(), nullable=False),
+    sa.Column('body', sa.LargeBinary(), nullable=True),
+    sa.Column('body_sha256', sa.LargeBinary(), nullable=False),
+    sa.Column('payload', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+    sa.Column('sent_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('received_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('retry', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('processed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('outcome', sa.Text(), nullable=True),
+    sa.Column('late', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('session_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('dialog_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('event_conversation_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('event_pkey')),
+    sa.UniqueConstraint('endpoint', 'event_id', name=op.f('event_endpoint_event_id_key')),
+    postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
+    )
+    op.create_index('event_conversation', 'event', ['conversation_id', 'id'], unique=False)
+    op.create_index('event_received', 'event', ['endpoint', 'received_at'], unique=False)
+    op.create_index('event_waiting', 'event', ['conversation_id', 'at', 'id'], unique=False, postgresql_where=sa.text('processed_at IS NULL'))
+    op.create_table('message',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('conversation_id', sa.BigInteger(), nullable=False),
+    sa.Column('session_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('dialog_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('event_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('delivery_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('author', sa.Text(), nullable=False),
+    sa.Column('author_id', sa.Text(), nullable=True),
+    sa.Column('kind', sa.Text(), server_default='text', nullable=False),
+    sa.Column('text', sa.Text(), nullable=True),
+    sa.Column('content', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('late', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("author IN ('user', 'bot', 'agent', 'system')", name=op.f('message_author_check')),
+    sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('message_conversation_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('message_pkey'))
+    )
+    op.create_index('message_conversation', 'message', ['conversation_id', 'id'], unique=False)
+    op.create_index('message_session', 'message', ['session_id'], unique=False)
+    op.create_table('session',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('conversation_id', sa.BigInteger(), nullable=False),
+    sa.Column('number', sa.BigInteger(), server_default='1', autoincrement=False, nullable=False),
+    sa.Column('data', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('last_input_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('end_reason', sa.Text(), nullable=True),
+    sa.Column('runs', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('divergences', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('active_started', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('session_conversation_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('session_pkey')),
+    sa.UniqueConstraint('conversation_id', 'number', name=op.f('session_conversation_id_number_key')),
+    postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
+    )
+    op.create_index('session_open', 'session', ['conversation_id'], unique=True, postgresql_where=sa.text('ended_at IS NULL'))
+    op.create_table('timer',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('conversation_id', sa.BigInteger(), nullable=False),
+    sa.Column('dialog_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('position', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('outcome', sa.Text(), nullable=True),
+    sa.CheckConstraint("outcome IN ('fired', 'cancelled')", name=op.f('timer_outcome_check')),
+    sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('timer_conversation_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('timer_pkey'))
+    )
+    op.create_index('timer_open', 'timer', ['conversation_id', 'due_at'], unique=False, postgresql_where=sa.text('ended_at IS NULL'))
+    op.create_table('delivery_attempt',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('delivery_id', sa.BigInteger(), nullable=False),
+    sa.Column('number', sa.BigInteger(), server_default='1', autoincrement=False, nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('deadline_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('finished_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('status_code', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('outcome', sa.Text(), nullable=True),
+    sa.Column('error', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['delivery_id'], ['delivery.id'], name=op.f('delivery_attempt_delivery_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('delivery_attempt_pkey')),
+    sa.UniqueConstraint('delivery_id', 'number', name=op.f('delivery_attempt_delivery_id_number_key')),
+    postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
+    )
+    op.create_table('dialog',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('conversation_id', sa.BigInteger(), nullable=False),
+    sa.Column('session_id', sa.BigInteger(), nullable=False),
+    sa.Column('bot', sa.Text(), nullable=False),
+    sa.Column('seed', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('status', sa.Text(), server_default='running', nullable=False),
+    sa.Column('session_data', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('contact_data', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('error', sa.Text(), nullable=True),
+    sa.Column('started_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("(ended_at IS NULL) = (status IN ('running', 'waiting'))", name=op.f('dialog_ended_check')),
+    sa.CheckConstraint("status IN ('running', 'waiting', 'completed', 'failed', 'diverged', 'closed')", name=op.f('dialog_status_check')),
+    sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('dialog_conversation_id_fkey'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['session_id'], ['session.id'], name=op.f('dialog_session_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('dialog_pkey')),
+    postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
+    )
+    op.create_index('dialog_open', 'dialog', ['conversation_id'], unique=True, postgresql_where=sa.text('ended_at IS NULL'))
+    op.create_index('dialog_session', 'dialog', ['session_id'], unique=False)
+    op.create_table('session_run',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('session_id', sa.BigInteger(), nullable=False),
+    sa.Column('conversation_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('worker_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('number', sa.BigInteger(), server_default='1', autoincrement=False, nullable=False),
+    sa.Column('flow_run_id', sa.Uuid(), nullable=True),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('state', sa.Text(), server_default='Running', nullable=False),
+    sa.Column('turns', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('retries', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('opened_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['session_id'], ['session.id'], name=op.f('session_run_session_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('session_run_pkey')),
+    sa.UniqueConstraint('flow_run_id', name=op.f('session_run_flow_run_id_key')),
+    sa.UniqueConstraint('session_id', 'number', name=op.f('session_run_session_id_number_key'))
+    )
+    op.create_index('session_run_open', 'session_run', ['worker_id'], unique=False, postgresql_where=sa.text('ended_at IS NULL'))
+    op.create_table('journal',
+    sa.Column('dialog_id', sa.BigInteger(), nullable=False),
+    sa.Column('position', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=True),
+    sa.Column('content', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('event_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.CheckConstraint("kind IN ('input', 'timeout', 'output', 'step', 'result', 'handover', 'outcome', 'note')", name=op.f('journal_kind_check')),
+    sa.ForeignKeyConstraint(['dialog_id'], ['dialog.id'], name=op.f('journal_dialog_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('dialog_id', 'position', name=op.f('journal_pkey'))
+    )
+
+
+def downgrade() -> None:
+    op.drop_table('journal')
+    op.drop_index('session_run_open', table_name='session_run', postgresql_where=sa.text('ended_at IS NULL'))
+    op.drop_table('session_run')
+    op.drop_index('dialog_session', table_name='dialog')
+    op.drop_index('dialog_open', table_name='dialog', postgresql_where=sa.text('ended_at IS NULL'))
+    op.drop_table('dialog')
+    op.drop_table('delivery_attempt')
+    op.drop_index('timer_open', table_name='timer', postgresql_where=sa.text('ended_at IS NULL'))
+    op.drop_table('timer')
+    op.drop_index('session_open', table_name='session', postgresql_where=sa.text('ended_at IS NULL'))
+    op.drop_table('session')
+    op.drop_index('message_session', table_name='message')
+    op.drop_index('message_conversation', table_name='message')
+    op.drop_table('message')
+    op.drop_index('event_waiting', table_name='event', postgresql_where=sa.text('processed_at IS NULL'))
+    op.drop_index('event_received', table_name='event')
+    op.drop_index('event_conversation', table_name='event')
+    op.drop_table('event')
+    op.drop_index('delivery_unconfirmed', table_name='delivery', postgresql_where=sa.text("status = 'sent' AND confirmed_at IS NULL AND kind = 'message'"))
+    op.drop_index('delivery_open', table_name='delivery', postgresql_where=sa.text("status IN ('waiting', 'sending', 'in_doubt')"))
+    op.drop_index('delivery_in_flight', table_name='delivery', postgresql_where=sa.text("status IN ('sending', 'in_doubt')"))
+    op.drop_index('delivery_dead', table_name='delivery', postgresql_where=sa.text("status = 'dead'"))
+    op.drop_index('delivery_conversation', table_name='delivery')
+    op.drop_table('delivery')
+    op.drop_index('conversation_owner', table_name='conversation', postgresql_where=sa.text('owner IS NOT NULL'))
+    op.drop_index('conversation_due', table_name='conversation', postgresql_where=sa.text('due_at IS NOT NULL'))
+    op.drop_index('conversation_contact', table_name='conversation')
+    op.drop_table('conversation')
+    op.drop_table('worker')
+    op.drop_index('incident_open', table_name='incident', postgresql_where=sa.text('resolved_at IS NULL'))
+    op.drop_table('incident')
+    op.drop_table('endpoint_state')
+    op.drop_table('contact')
+    op.execute('DROP SEQUENCE delivery_order')
