@@ -106,9 +106,7 @@ class EmbeddedPostgres:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the server as a child process that ends with the thread that called; it isn't ready yet."""
-        arguments = [
-            argument for name, value in self.settings.items() for argument in ("-c", f"{name}={value}")
-        ]
+        arguments = [f"--{name}={value}" for name, value in self.settings.items()]
         with self.log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603
                 [str(_binary("postgres")), "-D", str(self.data), "-k", str(self.sockets), *arguments],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -96,7 +95,7 @@ async def test_upgrade_works_from_any_folder(
     empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert os.listdir() == []
+    assert list(Path.cwd().iterdir()) == []
     await schema.upgrade(empty_database_url)
     await schema.check(empty_database_url)
 
