@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -95,7 +96,7 @@ class EmbeddedPostgres:
 
         Raises ConfigurationError when that is impossible.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data.mkdir(mode=0o700, exist_ok=True)
         for folder in {self.data, self.sockets}:
             self._own(folder)
@@ -162,7 +163,7 @@ class EmbeddedPostgres:
 
     def locked(self) -> IO[bytes] | None:
         """Take this data folder until the file returned is closed; None when another process has it."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (self.home / "postgres.lock").open("ab")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -194,24 +195,29 @@ class EmbeddedPostgres:
             os.chown(folder, user.uid, user.gid)
 
     def _initialise(self) -> None:
+        """Set the database up beside its place and move it there: a set-up that is killed leaves no half one."""
         for left in self.data.iterdir():
             raise ConfigurationError(f"{self.data} is not a database and not empty ({left.name})")
+        fresh = self.home / "postgres.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        self._own(fresh)
         done = subprocess.run(  # noqa: S603
             [
                 str(_binary("initdb")),
-                *("-D", str(self.data), "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8"),
+                *("-D", str(fresh), "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8"),
                 *("--auth=trust", "--no-instructions"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
             preexec_fn=before_exec(end=signal.SIGTERM, user=self._user()),
             check=False,
         )
         if done.returncode:
-            raise ConfigurationError(
-                f"PostgreSQL could not be set up in {self.data}:\n{done.stdout.decode()}"
-            )
+            words = done.stdout.decode(errors="replace")
+            raise ConfigurationError(f"PostgreSQL could not be set up in {self.data}:\n{words}")
+        fresh.rename(self.data)
 
     def _pid_file(self) -> list[str]:
         try:
