@@ -45,7 +45,7 @@ class Endpoint(Strict):
     """One 8x8 channel with its bot."""
 
     name: Name
-    token: Token | list[Token]
+    token: Token | list[Token] = Field(repr=False)
     """Last part of the endpoint URL; a list while rotating."""
     flow: BotPath
     """The bot: module:function."""

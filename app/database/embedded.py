@@ -195,7 +195,7 @@ class EmbeddedPostgres:
             os.chown(folder, user.uid, user.gid)
 
     def _initialise(self) -> None:
-        """Set the database up beside its place and move it there: a set-up that is killed leaves no half one."""
+        """Set the database up beside its place, then move it there: a killed set-up leaves no half one."""
         for left in self.data.iterdir():
             raise ConfigurationError(f"{self.data} is not a database and not empty ({left.name})")
         fresh = self.home / "postgres.new"

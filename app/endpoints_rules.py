@@ -1,0 +1,91 @@
+"""What endpoints.yaml must keep to beyond its types: no duplicates, usable addresses, keys that are keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+Place: TypeAlias = tuple[str | int, ...]
+
+#: Shortest API key that is taken for one.
+SHORTEST_KEY = 8
+
+#: What is said of a setting whose value its type refuses.
+EXPLANATIONS = {
+    "name": "must be 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit",
+    "token": "must be 16 to 256 of A-Z, a-z, 0-9 and - _ ~ . (or a list of such tokens)",
+    "flow": "must be module:function, such as flows.bots.echo:echo",
+    "enabled": "must be true, false or draining",
+}
+
+
+def broken_rules(document: Any) -> Iterator[tuple[Place, str]]:
+    """Place and message of each rule the document breaks, whether or not its types are right."""
+    entries = document.get("endpoints") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        return
+    endpoints = [(index, entry) for index, entry in enumerate(entries) if isinstance(entry, dict)]
+    yield from _duplicates(endpoints)
+    for index, entry in endpoints:
+        gateway = entry.get("eightxeight")
+        if isinstance(gateway, dict):
+            for key, message in _gateway(gateway):
+                yield ("endpoints", index, "eightxeight", key), message
+
+
+def _duplicates(endpoints: list[tuple[int, dict[str, Any]]]) -> Iterator[tuple[Place, str]]:
+    names: dict[str, int] = {}
+    tokens: dict[str, int] = {}
+    for index, entry in endpoints:
+        name = entry.get("name")
+        if isinstance(name, str) and names.setdefault(name, index) != index:
+            yield ("endpoints", index, "name"), f"is the name of endpoints[{names[name]}] too"
+        token = entry.get("token")
+        seen: set[str] = set()
+        for each in token if isinstance(token, list) else [token]:
+            if not isinstance(each, str) or not each:
+                continue
+            if each in seen:
+                yield ("endpoints", index, "token"), "has the same token twice"
+            elif tokens.setdefault(each, index) != index:
+                yield ("endpoints", index, "token"), f"has a token of endpoints[{tokens[each]}] too"
+            seen.add(each)
+        if token == []:
+            yield ("endpoints", index, "token"), "needs at least one token"
+
+
+def _gateway(gateway: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    key = gateway.get("api_key")
+    if isinstance(key, str):
+        if len(key) < SHORTEST_KEY:
+            yield "api_key", f"must have at least {SHORTEST_KEY} characters" if key else "is empty"
+        elif not key.isascii() or not key.isprintable() or key != key.strip():
+            yield "api_key", "must be printable ASCII without spaces around it"
+    tenant = gateway.get("tenant")
+    if isinstance(tenant, str) and (not tenant.strip() or tenant != tenant.strip()):
+        yield "tenant", "must be a tenant id; leave it out to pin the first verified one"
+    base_url = gateway.get("base_url")
+    if isinstance(base_url, str) and (message := _wrong_url(base_url)):
+        yield "base_url", message
+    jwk_url = gateway.get("jwk_url")
+    if isinstance(jwk_url, str):
+        if "{kid}" not in jwk_url:
+            yield "jwk_url", "must hold {kid}, the place of the key's id"
+        elif message := _wrong_url(jwk_url.replace("{base_url}", "https://host").replace("{kid}", "kid")):
+            yield "jwk_url", message
+
+
+def _wrong_url(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "must begin with https:// (or http://) and a host"
+    if parts.username is not None or parts.password is not None:
+        return "must not hold a user or password"
+    if parts.query or parts.fragment:
+        return "must not hold a query or fragment"
+    return None
