@@ -1,0 +1,233 @@
+"""The Chat Gateway's REST calls.
+
+Calls that change something return an Outcome and raise nothing but what the caller's own cancellation
+brings; calls that read return what they read or raise RequestFailed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from app.endpoints import Endpoint
+from app.errors import GatewayError
+from app.gateway.outcome import InDoubt, Outcome, Retry, SendResult, Sent, of_response
+from app.gateway.transport import LOST, NOT_BEGUN, Answer, Target, Transport
+
+#: Bytes of an answer that are read: to a request that changes something, and to one that reads.
+SMALL, LARGE = 64 * 1024, 8 * 1024 * 1024
+
+
+class RequestFailed(GatewayError):
+    """The Chat Gateway did not answer a request; `outcome` tells how."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        reason = "the answer is not usable" if isinstance(outcome, Sent) else outcome.reason
+        super().__init__(f"The Chat Gateway did not answer: {reason}")
+        self.outcome = outcome
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayMessage:
+    """A message as the gateway keeps it. `created_at` is None where it can't be read."""
+
+    id: str | None
+    text: str
+    author_type: str | None
+    created_at: datetime | None
+    cards: tuple[dict[str, Any], ...] = ()
+    attachments: tuple[dict[str, Any], ...] = ()
+
+
+class GatewayClient:
+    """All requests of one process. Each takes `timeout` seconds at most (the endpoint's, unless told)."""
+
+    def __init__(self, transport: Transport | None = None) -> None:
+        self._transport = transport or Transport()
+        self._targets: dict[str, tuple[Endpoint, Target]] = {}
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+    async def send(
+        self, endpoint: Endpoint, conversation: str, body: Mapping[str, Any], *, timeout: float | None = None
+    ) -> SendResult:
+        """Send a message (see `outgoing.render`) to 8x8's conversation."""
+        return await self._change(endpoint, b"POST", _path(conversation, "/messages"), body, timeout)
+
+    async def assign(
+        self,
+        endpoint: Endpoint,
+        conversation: str,
+        assignment: Mapping[str, Any],
+        *,
+        user: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> Outcome:
+        """Assign the conversation to a queue or a script: `{"type", "id"}`, with user data for the agent."""
+        body: dict[str, Any] = {"assignment": assignment}
+        if user is not None:
+            body["user"] = user
+        return await self._change(endpoint, b"PATCH", _path(conversation), body, timeout)
+
+    async def post_agent_assignment(
+        self,
+        endpoint: Endpoint,
+        conversation: str,
+        webhook_id: str,
+        *,
+        max_total_minutes: int | None = None,
+        user_timeout_minutes: int | None = None,
+        timeout: float | None = None,
+    ) -> Outcome:
+        """Ask that the bot gets the conversation back when the agent is done. Both limits *end* it."""
+        configuration: dict[str, Any] = {"notifyChannelWebhookIfExists": "false"}
+        if max_total_minutes is not None:
+            configuration["maxTotalMinutes"] = max_total_minutes
+        if user_timeout_minutes is not None:
+            configuration["userTimeoutInMinutes"] = user_timeout_minutes
+        body = {"type": "webhook", "id": webhook_id, "configuration": configuration}
+        return await self._change(
+            endpoint, b"POST", _path(conversation, "/post-agent-assignment"), body, timeout
+        )
+
+    async def remove_user(
+        self, endpoint: Endpoint, conversation: str, *, timeout: float | None = None
+    ) -> Outcome:
+        """End the conversation."""
+        path = _path(conversation, "/participants/user")
+        return await self._change(endpoint, b"PATCH", path, {"removed": True}, timeout)
+
+    async def typing(self, endpoint: Endpoint, conversation: str, *, timeout: float | None = None) -> Outcome:
+        """Show that the bot is typing."""
+        return await self._change(
+            endpoint, b"POST", _path(conversation, "/typing"), {"authorType": "bot"}, timeout
+        )
+
+    async def thinking(
+        self, endpoint: Endpoint, conversation: str, *, seconds: int = 60, timeout: float | None = None
+    ) -> Outcome:
+        """Show that the bot is working, for 1 to 600 seconds at most."""
+        body = {"authorType": "bot", "maxThinkingTimeSeconds": min(max(seconds, 1), 600)}
+        return await self._change(endpoint, b"POST", _path(conversation, "/thinking"), body, timeout)
+
+    async def read_receipt(
+        self, endpoint: Endpoint, conversation: str, read_at: datetime, *, timeout: float | None = None
+    ) -> Outcome:
+        """Show that the bot has read everything up to `read_at`."""
+        body = {"authorType": "bot", "readAt": int(read_at.timestamp() * 1000)}
+        return await self._change(endpoint, b"POST", _path(conversation, "/read-receipt"), body, timeout)
+
+    async def messages(
+        self, endpoint: Endpoint, conversation: str, size: int = 50, *, timeout: float | None = None
+    ) -> list[GatewayMessage]:
+        """The newest `size` messages, newest first. Raises RequestFailed."""
+        path = _path(conversation, f"/messages?sort=createdAt:desc&size={size}")
+        return read_messages(await self._read(endpoint, path, timeout))
+
+    async def conversation(
+        self, endpoint: Endpoint, conversation: str, *, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """The conversation as the gateway gives it: `state`, `assignment`, `user`. Raises RequestFailed."""
+        return await self._read(endpoint, _path(conversation), timeout)
+
+    async def _change(
+        self, endpoint: Endpoint, method: bytes, path: str, body: Mapping[str, Any], timeout: float | None
+    ) -> Outcome:
+        answer = await self._request(endpoint, method, path, msgspec.json.encode(body), timeout, SMALL)
+        return _outcome(answer) if isinstance(answer, Answer) else answer
+
+    async def _read(self, endpoint: Endpoint, path: str, timeout: float | None) -> dict[str, Any]:
+        answer = await self._request(endpoint, b"GET", path, None, timeout, LARGE)
+        if not isinstance(answer, Answer):
+            raise RequestFailed(answer)
+        outcome = _outcome(answer)
+        if not isinstance(outcome, Sent):
+            raise RequestFailed(outcome)
+        if not answer.complete:
+            raise RequestFailed(InDoubt(answer.status, "the answer broke off or is too big"))
+        try:
+            value = msgspec.json.decode(answer.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise RequestFailed(outcome) from None
+        if not isinstance(value, dict):
+            raise RequestFailed(outcome)
+        return value
+
+    async def _request(
+        self,
+        endpoint: Endpoint,
+        method: bytes,
+        path: str,
+        content: bytes | None,
+        timeout: float | None,
+        limit: int,
+    ) -> Answer | Retry | InDoubt:
+        seconds = endpoint.deliveries.timeout if timeout is None else timeout
+        try:
+            return await self._transport.request(
+                self._target(endpoint), method, path, content, timeout=seconds, limit=limit
+            )
+        except NOT_BEGUN as error:
+            return Retry(None, None, type(error).__name__)
+        except LOST as error:
+            return InDoubt(None, type(error).__name__)
+
+    def _target(self, endpoint: Endpoint) -> Target:
+        known = self._targets.get(endpoint.name)
+        if known is None or known[0] is not endpoint:  # the file was read again: perhaps another key
+            known = self._targets[endpoint.name] = endpoint, Target.of(endpoint)
+        return known[1]
+
+
+def read_messages(page: Mapping[str, Any]) -> list[GatewayMessage]:
+    """The messages of a HAL page, newest first whatever order it came in; what isn't one is left out."""
+    embedded = page.get("_embedded")
+    found = (embedded if isinstance(embedded, dict) else page).get("messages")
+    messages = [_message(item) for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    if all(message.created_at for message in messages):
+        messages.sort(key=lambda message: message.created_at or datetime.min, reverse=True)
+    return messages
+
+
+def _message(item: Mapping[str, Any]) -> GatewayMessage:
+    author, text, identity = item.get("author"), item.get("text"), item.get("id")
+    kind = author.get("type") if isinstance(author, dict) else item.get("authorType")
+    return GatewayMessage(
+        id=str(identity) if isinstance(identity, str | int) else None,
+        text=text if isinstance(text, str) else "",
+        author_type=kind.lower() if isinstance(kind, str) else None,
+        created_at=_moment(item.get("createdAt")),
+        cards=_objects(item.get("cards")),
+        attachments=_objects(item.get("attachments")),
+    )
+
+
+def _moment(value: object) -> datetime | None:
+    """An ISO 8601 time, or milliseconds since 1970."""
+    try:
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value / 1000, UTC)
+        moment = datetime.fromisoformat(str(value))
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _objects(value: object) -> tuple[dict[str, Any], ...]:
+    items: Sequence[object] = value if isinstance(value, list) else ()
+    return tuple(item for item in items if isinstance(item, dict))
+
+
+def _outcome(answer: Answer) -> Outcome:
+    return of_response(answer.status, answer.retry_after, answer.body, now=datetime.now(UTC))
+
+
+def _path(conversation: str, rest: str = "") -> str:
+    return f"/conversations/{quote(conversation, safe='')}{rest}"
