@@ -1,0 +1,106 @@
+"""The sandbox as an ASGI application."""
+
+from urllib.parse import urlsplit
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, PermissionDeniedException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from app.sandbox.config import SandboxConfig
+from app.sandbox.control import admin, agent, conversations, faults, logs, raw, user
+from app.sandbox.desk import NotPossible
+from app.sandbox.rest import attachments, indicators, jwk, messages, registry
+from app.sandbox.rest import conversations as rest_conversations
+from app.sandbox.rest.common import answer_problem
+from app.sandbox.rest.gate import Gate
+from app.sandbox.rest.problems import Problem, general, not_found
+from app.sandbox.rest.route import route_of
+from app.sandbox.world import World
+
+logger = structlog.get_logger("sandbox")
+AnyRequest = Request[object, object, State]
+
+_CODES = {400: "bad_request", 404: "resource_not_found", 405: "method_not_allowed", 413: "too_big"}
+_GATEWAY = [
+    *messages.HANDLERS,
+    *rest_conversations.HANDLERS,
+    *indicators.HANDLERS,
+    *attachments.HANDLERS,
+    *registry.HANDLERS,
+    *jwk.HANDLERS,
+]
+_CONTROL = [
+    *admin.HANDLERS,
+    *agent.HANDLERS,
+    *conversations.HANDLERS,
+    *faults.HANDLERS,
+    *logs.HANDLERS,
+    *raw.HANDLERS,
+    *user.HANDLERS,
+]
+
+
+def create_app(config: SandboxConfig) -> Gate:
+    """The application: 8x8's REST interface and the control API under /sandbox/api.
+
+    Cutting connections (faults `drop`, `hang`, `request_cut`) needs `app.sandbox.server`; everything
+    else works under any ASGI server. One event loop per application.
+    """
+    world = World(config)
+    for handler in _GATEWAY:
+        handler.include_in_schema = False
+    litestar = Litestar(
+        route_handlers=[*_GATEWAY, *_CONTROL],
+        dependencies={"world": Provide(lambda: world, sync_to_thread=False, use_cache=True)},
+        exception_handlers={
+            Problem: answer_problem,
+            NotPossible: _not_possible,
+            HTTPException: _http_error,
+            Exception: _unexpected,
+        },
+        before_request=_same_origin,
+        on_shutdown=[world.close],
+        openapi_config=OpenAPIConfig(
+            title="Parley's sandbox",
+            version="1",
+            path="/sandbox/schema",
+            render_plugins=[JsonRenderPlugin()],
+        ),
+        request_max_body_size=config.limits.request_bytes,
+        logging_config=None,
+    )
+    return Gate(litestar, world)
+
+
+def _same_origin(request: AnyRequest) -> None:
+    """Refuse other sites' pages: the control API has no key and listens on the user's own machine."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise PermissionDeniedException("requests from other sites are refused")
+
+
+def _not_possible(_: AnyRequest, error: NotPossible) -> Response[dict[str, object]]:
+    return Response({"detail": str(error), "status_code": 409}, status_code=409)
+
+
+def _http_error(request: AnyRequest, error: HTTPException) -> Response[bytes] | Response[dict[str, object]]:
+    """Litestar's own refusals; in 8x8's shape on 8x8's paths."""
+    if route_of(request.method, request.scope["path"]) is None:
+        content = {"status_code": error.status_code, "detail": error.detail, "extra": error.extra}
+        return Response(content, status_code=error.status_code, headers=error.headers)
+    if error.status_code == 404:
+        return answer_problem(request, not_found("Resource", request.scope["path"]))
+    code = _CODES.get(error.status_code, "error")
+    problem = general(error.status_code, error.detail, code)
+    problem.headers.update(error.headers or {})
+    return answer_problem(request, problem)
+
+
+def _unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """A mistake of the sandbox itself: named in its log."""
+    logger.error("sandbox_failed", path=request.scope["path"], exc_info=error)
+    return answer_problem(request, general(500, "Internal error.", "internal_error"))

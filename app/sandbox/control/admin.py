@@ -1,0 +1,61 @@
+"""Tenants, health, and starting over; files behind pre-signed links."""
+
+from litestar import Response, get, post, put
+from litestar.exceptions import NotFoundException
+
+from app.sandbox import schema
+from app.sandbox.config import TenantConfig
+from app.sandbox.control.common import API
+from app.sandbox.model import Tenant
+from app.sandbox.rest.attachments import as_download
+from app.sandbox.world import World
+
+
+@get(API + "/health")
+async def health() -> schema.Health:
+    """The sandbox is up."""
+    return schema.Health("ok")
+
+
+@post(API + "/reset")
+async def reset(world: World) -> schema.Health:
+    """Forget conversations, logs, faults and what is on its way."""
+    await world.reset()
+    return schema.Health("ok")
+
+
+@get(API + "/tenants")
+async def tenants(world: World) -> schema.Tenants:
+    """All tenants."""
+    return schema.Tenants([_view(world, tenant) for tenant in world.store.tenants.values()])
+
+
+@put(API + "/tenants/{tenant_id:str}")
+async def put_tenant(tenant_id: str, data: schema.TenantBody, world: World) -> schema.TenantView:
+    """Add a tenant or replace it; webhooks not named stay."""
+    config = TenantConfig(tenant_id, data.api_key, data.customer_id, data.webhooks, data.queues, data.script)
+    return _view(world, world.store.put_tenant(config))
+
+
+@get("/sandbox/files/{conversation_id:str}/{attachment_id:str}")
+async def file(
+    conversation_id: str, attachment_id: str, expires: int, signature: str, world: World
+) -> Response[bytes]:
+    """A file's content by pre-signed link; no key is needed."""
+    conversation = world.store.conversations.get(conversation_id)
+    found = conversation.attachments.get(attachment_id) if conversation else None
+    if found is None or not world.store.link_is_good(conversation_id, attachment_id, expires, signature):
+        raise NotFoundException("the link is unknown or has expired")
+    return as_download(found)
+
+
+def _view(world: World, tenant: Tenant) -> schema.TenantView:
+    urls = {}
+    for channel in world.store.channels.values():
+        webhook = world.store.webhooks.get(channel.webhook_id or "")
+        if channel.tenant == tenant.id and webhook is not None:
+            urls[channel.type] = webhook.uri
+    return schema.TenantView(tenant.id, tenant.customer_id, dict(tenant.queues), tenant.script, urls)
+
+
+HANDLERS = [health, reset, tenants, put_tenant, file]

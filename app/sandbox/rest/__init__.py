@@ -1,0 +1,1 @@
+"""The Chat Gateway v1 REST interface, as 8x8 publishes it."""
