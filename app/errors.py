@@ -6,6 +6,9 @@
     ├── EventRefused            a webhook request that is not accepted; carries the HTTP status
     ├── BotError                the bot's code did something that can't work
     │   └── Diverged            a dialog no longer fits its journal
+    ├── StepFailed              raised in a bot: the step failed for good
+    ├── StepInterrupted         raised in a bot: a step that must not run twice was cut off
+    ├── NoAnswer                raised in a bot: no attempt of `ask` got a usable answer (also a ValueError)
     ├── OwnershipLost           another worker owns the conversation now: stop at once
     └── GatewayError            the Chat Gateway didn't take a request
 
@@ -45,6 +48,39 @@ class BotError(ParleyError):
 
 class Diverged(BotError):
     """The dialog no longer fits its journal."""
+
+
+class StepFailed(ParleyError):
+    """A step failed for good.
+
+    `step` is its name, `error_type` the name of the exception's class, `error` its message (which may hold
+    a user's text, and so is no part of this error's own message).
+    """
+
+    def __init__(self, step: str, error_type: str, error: str = "") -> None:
+        super().__init__(f"Step {step} failed with {error_type}.")
+        self.step = step
+        self.error_type = error_type
+        self.error = error
+
+
+class StepInterrupted(ParleyError):
+    """A step with retry=False was cut off by a restart; whether it took effect is not known.
+
+    `step` is its name.
+    """
+
+    def __init__(self, step: str) -> None:
+        super().__init__(f"Step {step} was cut off by a restart; it may or may not have taken effect.")
+        self.step = step
+
+
+class NoAnswer(ParleyError, ValueError):
+    """None of the answers could be used. `attempts` is how many there were."""
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(f"None of {attempts} answers could be used.")
+        self.attempts = attempts
 
 
 class OwnershipLost(ParleyError):

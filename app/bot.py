@@ -1,0 +1,31 @@
+"""The names a bot author imports.
+
+from app.bot import Chat
+
+async def greet(chat: Chat) -> None:
+    name = await chat.ask("What is your name?")
+    await chat.say(f"Hello {name}.")
+"""
+
+from __future__ import annotations
+
+from app.conversation.chat import Chat
+from app.conversation.content import Card, QuickReply
+from app.conversation.message import Attachment, Message
+from app.conversation.outcome import HandoverOutcome
+from app.conversation.params import call
+from app.errors import BotError, NoAnswer, StepFailed, StepInterrupted
+
+__all__ = [
+    "Attachment",
+    "BotError",
+    "Card",
+    "Chat",
+    "HandoverOutcome",
+    "Message",
+    "NoAnswer",
+    "QuickReply",
+    "StepFailed",
+    "StepInterrupted",
+    "call",
+]

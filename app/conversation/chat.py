@@ -1,0 +1,349 @@
+"""Chat: what a bot talks through, and the only thing it awaits.
+
+Every method that is awaited moves along the dialog's tape. Where the tape has no more to give, it suspends
+the bot: the driver then returns what is needed, and sends the bot on once that has been fed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
+from datetime import datetime, timedelta
+from random import Random
+from types import MappingProxyType, coroutine
+from typing import Any, Never, TypeVar, overload
+
+from app.conversation import content as contents
+from app.conversation.content import Card, QuickReply
+from app.conversation.journal import Entry
+from app.conversation.jsonvalue import copy_json
+from app.conversation.message import Message
+from app.conversation.needs import RunSteps, StepSpec
+from app.conversation.outcome import HandoverOutcome
+from app.conversation.params import call, handover_params, seconds, step_spec
+from app.conversation.tape import Tape
+from app.errors import BotError, NoAnswer, StepFailed, StepInterrupted
+
+T = TypeVar("T")
+
+_APOLOGY = "Sorry, I did not understand that. "
+
+#: A bot that goes on calling a closed Chat more often than this is left alone, suspended for ever.
+_PATIENCE = 1000
+
+
+class ChatClosed(BaseException):
+    """The dialog is over for this call of the bot: nothing can be said or received any more.
+
+    A BaseException, so that `except Exception` in a bot doesn't stop its coroutine from being closed.
+    """
+
+
+class Chat:
+    """One dialog with a user. Never keep it beyond the bot's own call."""
+
+    __slots__ = ("_calls", "_contact", "_late", "_message", "_random", "_seed", "_session", "_tape")
+
+    def __init__(
+        self, tape: Tape, *, seed: int, session: Mapping[str, Any], contact: Mapping[str, Any]
+    ) -> None:
+        self._tape = tape
+        self._seed = seed
+        self._session: dict[str, Any] = copy_json(session)
+        self._contact: Mapping[str, Any] = MappingProxyType(copy_json(contact))
+        self._message = Message()
+        self._random: Random | None = None
+        self._calls = 0  # calls made and not yet awaited
+        self._late = 0  # calls after the end
+
+    @property
+    def message(self) -> Message:
+        """The newest input; at first the one that started the dialog."""
+        return self._message
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """What the bot keeps for this session, across its dialogs: JSON values only."""
+        return self._session
+
+    @property
+    def contact(self) -> Mapping[str, Any]:
+        """What is known of the user: name, email, phone, language, … as 8x8 reports them. Read only."""
+        return self._contact
+
+    @property
+    def random(self) -> Random:
+        """Random numbers that are the same in every replay."""
+        if self._random is None:
+            self._random = Random(self._seed)  # noqa: S311 - must be repeatable, is no secret
+        return self._random
+
+    def now(self) -> datetime:
+        """The time (aware, UTC) of the last thing that happened in the dialog; the same in every replay."""
+        return self._tape.at
+
+    def say(
+        self,
+        text: str | None = None,
+        *,
+        quick_replies: Iterable[str | QuickReply] | None = None,
+        card: Card | Mapping[str, Any] | None = None,
+        raw: Mapping[str, Any] | None = None,
+    ) -> Coroutine[Any, Any, None]:
+        """Send a message: a text, an Adaptive Card or both, with quick replies; or `raw`, 8x8's own form.
+
+        Raises BotError when it can't be sent: empty, longer than 10,000 characters, NUL or a lone surrogate.
+        """
+        content = contents.output(text, quick_replies, card, raw)
+        self._calls += 1
+        return self._say(content)
+
+    def receive(self, timeout: float | timedelta | None = None) -> Coroutine[Any, Any, Message]:
+        """The user's next message. Raises TimeoutError when `timeout` (seconds) passes before it comes."""
+        wait = seconds(timeout, "receive(timeout=)")
+        self._calls += 1
+        return self._receive(wait)
+
+    @overload
+    def ask(
+        self,
+        text: str,
+        *,
+        parse: None = None,
+        retry: str | None = None,
+        attempts: int = 3,
+        timeout: float | timedelta | None = None,
+        quick_replies: Iterable[str | QuickReply] | None = None,
+    ) -> Coroutine[Any, Any, str]: ...
+
+    @overload
+    def ask(
+        self,
+        text: str,
+        *,
+        parse: Callable[[str], T],
+        retry: str | None = None,
+        attempts: int = 3,
+        timeout: float | timedelta | None = None,
+        quick_replies: Iterable[str | QuickReply] | None = None,
+    ) -> Coroutine[Any, Any, T]: ...
+
+    def ask(
+        self,
+        text: str,
+        *,
+        parse: Callable[[str], Any] | None = None,
+        retry: str | None = None,
+        attempts: int = 3,
+        timeout: float | timedelta | None = None,
+        quick_replies: Iterable[str | QuickReply] | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Say `text` and return what `parse` makes of the answer's text (the text itself without `parse`).
+
+        When `parse` raises ValueError, `retry` (or the question with an apology) is said and the next answer
+        tried; after `attempts` of them NoAnswer is raised. TimeoutError as in `receive`, for each attempt.
+        """
+        question = contents.output(text, quick_replies, None, None)
+        again = question
+        if retry is not None:
+            again = contents.output(retry, quick_replies, None, None)
+        elif len(text) + len(_APOLOGY) <= contents.TEXT_LIMIT:
+            again = {**question, "text": _APOLOGY + text}
+        if attempts < 1:
+            raise BotError("ask(attempts=) must be at least 1.")
+        wait = seconds(timeout, "ask(timeout=)")
+        self._calls += 1
+        return self._ask(question, again, parse, attempts, wait)
+
+    def step(
+        self,
+        function: Callable[..., Any],
+        /,
+        *args: Any,
+        retry: bool = True,
+        retries: int = 2,
+        timeout: float | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, Any]:
+        """Run `function(*args, **kwargs)` outside of the replay, once, and keep its result.
+
+        Arguments and result go through JSON (Decimal and date become str). Plain functions run in a thread.
+        It runs at least once: a crash before the result is stored runs it again, with the same key if the
+        function has a parameter `idempotency_key`. A failure is tried again up to `retries` times; then
+        StepFailed is raised. With `retry=False` it runs at most once: StepInterrupted is raised where a
+        crash leaves open what happened. `timeout` is in seconds, for each attempt.
+        """
+        spec = call(function, *args, retry=retry, retries=retries, timeout=timeout, name=name, **kwargs)
+        self._calls += 1
+        return self._step(spec)
+
+    def steps(self, *calls: StepSpec | Callable[[], Any]) -> Coroutine[Any, Any, list[Any]]:
+        """Run several steps at once; their results, in the order given.
+
+        Each is `call(function, …)` (with `step`'s parameters), a functools.partial or a function without
+        parameters. When some fail, all are awaited, then the first failure in the order given is raised.
+        """
+        specs = [step_spec(each) for each in calls]
+        self._calls += 1
+        return self._steps(specs)
+
+    def handover(
+        self,
+        queue: str | None = None,
+        message: str | None = None,
+        properties: Mapping[str, Any] | None = None,
+        cancel_text: str | None = None,
+        summary: str | None = None,
+        timeout: float | timedelta | None = None,
+    ) -> Coroutine[Any, Any, HandoverOutcome]:
+        """Hand the conversation to human agents and return when that is over, hours and restarts later.
+
+        What is left out is taken from the endpoint's settings. `properties` (at most 30) and `summary` are
+        shown to the agent; `timeout` in seconds is how long the user waits for one at most.
+        """
+        params = handover_params(queue, message, properties, cancel_text, summary, timeout)
+        self._calls += 1
+        return self._handover(params)
+
+    # Each call counts itself when it is made and again when it is awaited: see `_unawaited`.
+
+    async def _say(self, content: dict[str, Any]) -> None:
+        if self._awaited():
+            await self._refuse()
+        await self._output(content)
+
+    async def _receive(self, timeout: float | None) -> Message:
+        if self._awaited():
+            await self._refuse()
+        return await self._input(timeout)
+
+    async def _ask(
+        self,
+        question: dict[str, Any],
+        again: dict[str, Any],
+        parse: Callable[[str], Any] | None,
+        attempts: int,
+        timeout: float | None,
+    ) -> Any:
+        if self._awaited():
+            await self._refuse()
+        for attempt in range(attempts):
+            await self._output(again if attempt else question)
+            text = (await self._input(timeout)).text
+            if parse is None:
+                return text
+            try:
+                answer = parse(text)
+            except ValueError:
+                continue
+            if isinstance(answer, Awaitable):
+                raise BotError("ask(parse=) must be a plain function, not an async one.")
+            return answer
+        raise NoAnswer(attempts)
+
+    async def _step(self, spec: StepSpec) -> Any:
+        if self._awaited():
+            await self._refuse()
+        return (await self._run([spec]))[0]
+
+    async def _steps(self, specs: list[StepSpec]) -> list[Any]:
+        if self._awaited():
+            await self._refuse()
+        return await self._run(specs)
+
+    async def _handover(self, params: dict[str, Any]) -> HandoverOutcome:
+        if self._awaited():
+            await self._refuse()
+        tape = self._tape
+        position = tape.hand_over(params)
+        if position is None:
+            position = await self._stop()
+        while (entry := tape.outcome(params, position)) is None:
+            await _suspend(tape)
+        self._changed(entry)
+        return HandoverOutcome.from_json(entry.content)
+
+    async def _output(self, content: dict[str, Any]) -> None:
+        if self._tape.say(content) is None:
+            await self._stop()
+
+    async def _input(self, timeout: float | None) -> Message:
+        tape = self._tape
+        while (entry := tape.receive(timeout)) is None:
+            await _suspend(tape)
+        self._changed(entry)
+        if entry.kind == "timeout":
+            raise TimeoutError
+        self._message = Message.from_json(entry.content["message"])
+        return self._message
+
+    async def _run(self, specs: list[StepSpec]) -> list[Any]:
+        tape = self._tape
+        started: dict[int, StepSpec] = {}
+        for spec in specs:
+            position = tape.begin(spec, next(iter(started), None))
+            if position is None:
+                position = await self._stop()
+            started[position] = spec
+        results: dict[int, Entry] = {}
+        while len(results) < len(started):
+            entry = tape.result(started.keys() - results.keys())
+            if entry is not None:
+                results[entry.content["step"]] = entry
+                continue
+            if tape.need is None:
+                missing = [position for position in started if position not in results]
+                tape.need = RunSteps(tuple(tape.call(position, started[position]) for position in missing))
+            await _suspend(tape)
+        return [_value(spec, results[position].content) for position, spec in started.items()]
+
+    def _changed(self, entry: Entry) -> None:
+        """What changed from outside comes with an entry."""
+        content = entry.content
+        if "contact" in content:
+            self._contact = MappingProxyType(copy_json(content["contact"]))
+        if "session" in content:
+            self._session.clear()
+            self._session.update(copy_json(content["session"]))
+
+    def _begin(self) -> bool:
+        """Take the input that starts the dialog, if it is there."""
+        entry = self._tape.receive(None)
+        if entry is not None:
+            self._changed(entry)
+            self._message = Message.from_json(entry.content["message"])
+        return entry is not None
+
+    def _unawaited(self) -> bool:
+        """Whether a call was made that nobody awaited: its message would silently not be sent."""
+        return self._calls > 0
+
+    def _awaited(self) -> bool:
+        self._calls -= 1
+        return self._tape.closed
+
+    async def _refuse(self) -> None:
+        """Raise ChatClosed; a bot that catches even that, again and again, is suspended instead."""
+        self._late += 1
+        if self._late > _PATIENCE:
+            await self._stop()
+        raise ChatClosed
+
+    async def _stop(self) -> Never:
+        """Suspend for ever: `need` is an end, and the driver closes the bot."""
+        while True:
+            await _suspend(self._tape)
+
+
+@coroutine
+def _suspend(tape: Tape) -> Generator[Tape, None, None]:
+    """Hand control to the driver; the tape itself is the sign that it was Chat that did."""
+    yield tape
+
+
+def _value(spec: StepSpec, content: dict[str, Any]) -> Any:
+    if "value" in content:
+        return copy_json(content["value"])
+    if "error" in content:
+        raise StepFailed(spec.name, content["error"]["type"], content["error"].get("message", ""))
+    raise StepInterrupted(spec.name)

@@ -1,0 +1,35 @@
+"""The journal of a dialog: what it took and gave, in order. An entry's position is its place, from 0.
+
+| kind | name | content |
+| --- | --- | --- |
+| input | | {"message": …} and, where they changed from outside, "contact" and "session" |
+| timeout | | {}: the wait of a `receive(timeout=)` was over |
+| output | | {"text", "quick_replies", "card", "raw"}: see content.py |
+| step | the step's | {"key": the idempotency key, "group": position of the first step that runs with it} |
+| result | the step's or null | {"step": its position} and "value", "error" or "interrupted": see step.py |
+| handover | | the handover's parameters |
+| outcome | | how the handover ended: see outcome.py |
+| note | | anything; a replay skips it |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+#: What happens to a bot, and is fed to its driver.
+FED = frozenset({"input", "timeout", "result", "outcome", "note"})
+#: What a bot does, and its driver produces.
+PRODUCED = frozenset({"output", "step", "handover"})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry. `at` is aware UTC; `event_id` the event it came from."""
+
+    kind: str
+    name: str | None
+    content: dict[str, Any]
+    at: datetime
+    event_id: int | None = None

@@ -1,0 +1,79 @@
+"""What a user sent, as a bot sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.conversation.jsonvalue import copy_json
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a message. `url` is 8x8's pre-signed one, which expires."""
+
+    id: str | None = None
+    type: str | None = None
+    name: str | None = None
+    url: str | None = None
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Attachment:
+        """From {"id", "type", "name", "url"}, or with 8x8's names `fileName` and `preSignedUrl`."""
+        return cls(
+            id=value.get("id"),
+            type=value.get("type"),
+            name=value.get("name") or value.get("fileName"),
+            url=value.get("url") or value.get("preSignedUrl"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """{"id", "type", "name", "url"}."""
+        return {"id": self.id, "type": self.type, "name": self.name, "url": self.url}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, click or card submit.
+
+    `kind` is "text", "quick_reply" (one was chosen), "card" (one was submitted), "interactive" (a choice on
+    WhatsApp, RCS or Viber), "activity" (anything else 8x8 reports) or "start" (the conversation began without
+    a message). `text` is "" where there is none, `payload` what the choice stands for, `data` what a card or
+    an activity carries. `author` is "user"; among the messages of a handover also "agent".
+    """
+
+    text: str = ""
+    payload: str | None = None
+    kind: str = "text"
+    attachments: tuple[Attachment, ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+    cards: tuple[Mapping[str, Any], ...] = ()
+    author: str = "user"
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Message:
+        """From {"kind", "text", "payload", "data", "attachments", "cards"}; any may be missing or null."""
+        attachments = value.get("attachments")
+        cards = value.get("cards")
+        return cls(
+            value.get("text") or "",
+            value.get("payload"),
+            value.get("kind") or "text",
+            tuple(map(Attachment.from_json, attachments)) if attachments else (),
+            copy_json(value.get("data") or {}),
+            tuple(copy_json(cards)) if cards else (),
+            value.get("author") or "user",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that `from_json` reads."""
+        return {
+            "kind": self.kind,
+            "text": self.text,
+            "payload": self.payload,
+            "data": copy_json(dict(self.data)),
+            "attachments": [attachment.to_json() for attachment in self.attachments],
+            "cards": [copy_json(dict(card)) for card in self.cards],
+            "author": self.author,
+        }

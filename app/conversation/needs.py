@@ -1,0 +1,104 @@
+"""What a driver hands back when it can't go on by itself.
+
+`Receive`, `RunSteps` and `Handover` wait for something to be fed; `Finished`, `Failed` and `Diverged` end it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """A step as the bot wrote it. `timeout` in seconds, for each attempt; `retries` come after the first."""
+
+    name: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] | None = None
+    retry: bool = True
+    retries: int = 2
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepCall:
+    """A step to run. `key` is the same whenever this step of this dialog runs again.
+
+    `begun`: its entry was stored before this driver began, so that it may have run already (a crash).
+    With `retry` False it must then not run: feed a result that says "interrupted" (`run_step` does).
+    """
+
+    position: int
+    key: str
+    name: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    retry: bool
+    retries: int
+    timeout: float | None
+    begun: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """Feed an `input`, or a `timeout` when `timeout` seconds have passed since `since` (None: never)."""
+
+    position: int
+    timeout: float | None
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunSteps:
+    """Run these, at once where there are several, and feed a `result` for each."""
+
+    calls: tuple[StepCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Hand over and feed the `outcome`. `position` is that of the handover's own entry.
+
+    `begun`: the entry was stored before this driver began.
+    """
+
+    params: dict[str, Any]
+    position: int
+    begun: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The bot returned: the dialog is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The bot raised, or did what can't work. `where` is the bot's `file:line`.
+
+    The error's own message may hold a user's text: tell `summary` instead.
+    """
+
+    error: BaseException
+    where: str
+
+    @property
+    def summary(self) -> str:
+        """The error's type and where, without its message."""
+        return f"{type(self.error).__name__} at {self.where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diverged:
+    """The bot no longer does what its journal says. `reason` names kinds and steps, never a text."""
+
+    reason: str
+    position: int
+
+
+Need = Receive | RunSteps | Handover | Finished | Failed | Diverged

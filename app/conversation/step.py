@@ -1,0 +1,116 @@
+"""Running one step: the only part of a bot that touches the world."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import random
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from app.conversation.jsonvalue import to_json
+from app.conversation.needs import StepCall
+from app.errors import BotError
+
+_LONGEST_MESSAGE = 1000
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+
+
+async def run_step(
+    call: StepCall,
+    *,
+    executor: Executor | None,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    jitter: Callable[[], float] = random.random,
+) -> dict[str, Any]:
+    """The content of the step's `result` entry; what the step raises is a result too.
+
+    {"step": position} and one of "value": JSON, "error": {"type", "message"} or "interrupted": true (begun
+    before and not to be run twice). Async functions run in this loop, others in `executor`. A failed attempt
+    is followed by another after 0.5 s, doubled each time up to 30 s, times 0.5 to 1. A thread that outlives
+    its timeout can't be stopped: its result is dropped.
+    """
+    if call.begun and not call.retry:
+        return {"step": call.position, "interrupted": True}
+    function = _with_key(call)
+    attempts = call.retries + 1 if call.retry else 1
+    for attempt in range(1, attempts + 1):
+        try:
+            async with asyncio.timeout(call.timeout):
+                value = await _run(function, executor)
+            return {"step": call.position, **_storable(value, call.name)}
+        except asyncio.CancelledError as error:
+            if _cancelled_from_outside():
+                raise
+            problem: BaseException = error
+        except (Exception, SystemExit) as error:
+            problem = error
+        if attempt == attempts:
+            return {"step": call.position, "error": _error(problem)}
+        await sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1)) * (0.5 + jitter() / 2))
+    raise AssertionError("a step has at least one attempt")
+
+
+def _storable(value: Any, name: str) -> dict[str, Any]:
+    """The step has run: where its result doesn't fit, running it again would not help."""
+    try:
+        return {"value": to_json(value, f"the result of step {name}")}
+    except BotError as error:
+        return {"error": _error(error)}
+
+
+def _with_key(call: StepCall) -> Callable[[], Any]:
+    kwargs = call.kwargs
+    if "idempotency_key" not in kwargs and _takes_key(call.function):
+        kwargs = {**kwargs, "idempotency_key": call.key}
+    return functools.partial(call.function, *call.args, **kwargs)
+
+
+def _takes_key(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some built-in functions have no signature
+        return False
+    parameter = parameters.get("idempotency_key")
+    return parameter is not None and parameter.kind in (
+        parameter.POSITIONAL_OR_KEYWORD,
+        parameter.KEYWORD_ONLY,
+    )
+
+
+async def _run(function: Callable[[], Any], executor: Executor | None) -> Any:
+    if _is_async(function):
+        return await function()
+    context = contextvars.copy_context()
+    value = await asyncio.get_running_loop().run_in_executor(executor, context.run, _guarded, function)
+    return await value if inspect.isawaitable(value) else value
+
+
+def _guarded(function: Callable[[], Any]) -> Any:
+    """A StopIteration can't travel through a future: the loop would wait for ever."""
+    try:
+        return function()
+    except StopIteration as error:
+        raise RuntimeError("the step raised StopIteration") from error
+
+
+def _is_async(function: Any) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - asks for the method, not whether there is one
+    )
+
+
+def _cancelled_from_outside() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _error(error: BaseException) -> dict[str, str]:
+    text = str(error).replace("\0", "\ufffd")[:_LONGEST_MESSAGE]
+    return {"type": type(error).__name__, "message": text.encode("utf-8", "replace").decode()}

@@ -1,0 +1,169 @@
+"""A bot's journal while it is played: first what is stored, then what is new.
+
+Chat moves along the tape. Each of its methods either gets what it asked for (stored long ago or a moment
+ago: the tape makes no difference, which is why a replay equals the first run) or gets None, and then `need`
+says what the tape must be given before the bot can go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from app.conversation.journal import Entry
+from app.conversation.needs import Diverged, Failed, Handover, Need, Receive, StepCall, StepSpec
+from app.errors import BotError
+
+
+class Tape:
+    """The entries of one dialog and how far the bot has come.
+
+    `strict` also compares what is said again with what was said: for tests of bots.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        *,
+        dialog_key: str,
+        started_at: datetime,
+        now: Callable[[], datetime],
+        max_outputs: int,
+        max_entries: int,
+        strict: bool,
+    ) -> None:
+        self.entries = list(entries)
+        self.place = 0
+        self.at = started_at
+        self.stored = len(self.entries)
+        self.produced: list[tuple[int, Entry]] = []
+        self.need: Need | None = None
+        self.closed = False
+        self._dialog_key = dialog_key
+        self._now = now
+        self._max_outputs = max_outputs
+        self._max_entries = max_entries
+        self._strict = strict
+        self._outputs = 0
+
+    def upcoming(self) -> Entry | None:
+        """The next entry that is not a note; None at the end of the tape."""
+        entries = self.entries
+        while self.place < len(entries):
+            entry = entries[self.place]
+            if entry.kind != "note":
+                return entry
+            self.place += 1
+        return None
+
+    def say(self, content: dict[str, Any]) -> int | None:
+        """An output's position."""
+        if self._outputs >= self._max_outputs and self.upcoming() is None:
+            self._fail(f"The bot said more than {self._max_outputs} things without waiting for an answer.")
+            return None
+        position = self._act("output", None, content)
+        if position is not None:
+            self._outputs += 1
+        return position
+
+    def begin(self, spec: StepSpec, group: int | None) -> int | None:
+        """The position of a step's entry."""
+        self.upcoming()  # past the notes: `place` is where the entry stands
+        content = {"key": self._key(self.place), "group": self.place if group is None else group}
+        return self._act("step", spec.name, content)
+
+    def _key(self, position: int) -> str:
+        return f"{self._dialog_key}:{position}"
+
+    def call(self, position: int, spec: StepSpec) -> StepCall:
+        """What is to be run for the step at this position."""
+        return StepCall(
+            position=position,
+            key=self._key(position),
+            name=spec.name,
+            function=spec.function,
+            args=spec.args,
+            kwargs=dict(spec.kwargs or {}),
+            retry=spec.retry,
+            retries=spec.retries,
+            timeout=spec.timeout,
+            begun=position < self.stored,
+        )
+
+    def result(self, open_steps: set[int]) -> Entry | None:
+        """The next result of one of these steps; None when it has not come yet."""
+        entry = self.upcoming()
+        if entry is None:
+            return None
+        if entry.kind != "result" or entry.content.get("step") not in open_steps:
+            self._diverge("the result of a step", entry)
+            return None
+        return self._take(entry)
+
+    def receive(self, timeout: float | None) -> Entry | None:
+        """The next input, or the timeout's entry."""
+        entry = self.upcoming()
+        if entry is None:
+            if len(self.entries) >= self._max_entries:
+                self._fail(f"The dialog has more than {self._max_entries:,} entries.")
+                return None
+            self.need = Receive(self.place, timeout, self.at)
+            return None
+        if entry.kind != "input" and (entry.kind != "timeout" or timeout is None):
+            self._diverge("input" if timeout is None else "input or timeout", entry)
+            return None
+        self._outputs = 0
+        return self._take(entry)
+
+    def hand_over(self, params: dict[str, Any]) -> int | None:
+        """The position of a handover's entry."""
+        return self._act("handover", None, params)
+
+    def outcome(self, params: dict[str, Any], position: int) -> Entry | None:
+        """How the handover at this position ended."""
+        entry = self.upcoming()
+        if entry is None:
+            self.need = Handover(params, position, position < self.stored)
+            return None
+        if entry.kind != "outcome":
+            self._diverge("the outcome of a handover", entry)
+            return None
+        self._outputs = 0
+        return self._take(entry)
+
+    def _act(self, kind: str, name: str | None, content: dict[str, Any]) -> int | None:
+        entry = self.upcoming()
+        position = self.place
+        if entry is None:
+            if position >= self._max_entries:
+                self._fail(f"The dialog has more than {self._max_entries:,} entries.")
+                return None
+            entry = Entry(kind, name, content, self._now())
+            self.entries.append(entry)
+            self.produced.append((position, entry))
+        elif entry.kind != kind or entry.name != name:
+            self._diverge(f"{kind} {name}" if name else kind, entry)
+            return None
+        elif self._strict and kind != "step" and entry.content != content:
+            self.need = Diverged(f"run again, the bot's {kind} has another content than before", position)
+            return None
+        self.place = position + 1
+        self.at = entry.at
+        return position
+
+    def _take(self, entry: Entry) -> Entry:
+        self.place += 1
+        self.at = entry.at
+        return entry
+
+    def _fail(self, message: str) -> None:
+        self.need = Failed(BotError(message), "")  # the driver adds where
+
+    def _diverge(self, wanted: str, entry: Entry) -> None:
+        self.need = Diverged(f"the bot wants {wanted} where the journal has {described(entry)}", self.place)
+
+
+def described(entry: Entry) -> str:
+    """An entry's kind and step name."""
+    return f"{entry.kind} {entry.name}" if entry.name else entry.kind
