@@ -1,0 +1,165 @@
+"""The `parley` command. Each command is a module in app/commands, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Optional
+
+import typer
+
+from app.errors import ConfigurationError
+
+app = typer.Typer(
+    name="parley",
+    help="A self-hosted 8x8 endpoint: connects a virtual agent to the 8x8 Contact Center Chat Gateway.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+db = typer.Typer(help="The database's tables.", no_args_is_help=True)
+conversations = typer.Typer(help="Conversations, as they are stored.", no_args_is_help=True)
+deliveries = typer.Typer(help="What is to be sent to 8x8, was, or could not be.", no_args_is_help=True)
+app.add_typer(db, name="db")
+app.add_typer(conversations, name="conversations")
+app.add_typer(deliveries, name="deliveries")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+EndpointName = Annotated[Optional[str], typer.Option("--endpoint", help="Only this endpoint's.")]  # noqa: UP045
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many, newest first.")]
+
+
+@app.command()
+def up(
+    no_sandbox: Annotated[bool, typer.Option("--no-sandbox", help="Without the sandbox.")] = False,
+) -> None:
+    """Run everything on this machine: PostgreSQL, Prefect, receiver, worker, sandbox."""
+    from app.commands import up as command
+
+    raise typer.Exit(command.run(sandbox=not no_sandbox))
+
+
+@app.command()
+def serve() -> None:
+    """Run the receiver: take 8x8's webhooks."""
+    from app.commands import serve as command
+
+    command.run()
+
+
+@app.command()
+def work() -> None:
+    """Run a worker: claim conversations and answer them."""
+    from app.commands import work as command
+
+    raise typer.Exit(command.run())
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[Optional[int], typer.Option(help="Else PARLEY_SANDBOX_PORT.")] = None,  # noqa: UP045
+    tenant: Annotated[Optional[str], typer.Option(help="A tenant of its own, beside the file's.")] = None,  # noqa: UP045
+    api_key: Annotated[Optional[str], typer.Option(help="That tenant's API key.")] = None,  # noqa: UP045
+    webhook_url: Annotated[Optional[str], typer.Option(help="Where its events go.")] = None,  # noqa: UP045
+) -> None:
+    """Run a local Chat Gateway for the endpoints of endpoints.yaml that point at it."""
+    from app.commands import sandbox as command
+
+    command.run(host=host, port=port, tenant=tenant, api_key=api_key, webhook_url=webhook_url)
+
+
+@app.command()
+def chat(endpoint: EndpointName = None) -> None:
+    """Talk to a bot in this terminal, through the sandbox."""
+    from app.commands import chat as command
+
+    command.run(endpoint=endpoint)
+
+
+@app.command()
+def check() -> None:
+    """Check endpoints.yaml, and import and lint its bots."""
+    from app.commands import check as command
+
+    raise typer.Exit(command.run())
+
+
+@app.command()
+def endpoints(json: Json = False) -> None:
+    """Show each endpoint: URL, tenant, bot, last verify and last event."""
+    from app.commands import endpoints as command
+
+    command.run(as_json=json)
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the tables to this version's."""
+    from app.commands import db_upgrade as command
+
+    command.run()
+
+
+@conversations.command("list")
+def list_conversations(endpoint: EndpointName = None, limit: Limit = 50, json: Json = False) -> None:
+    """List conversations, those with the newest events first."""
+    from app.commands import conversations as command
+
+    command.run_list(endpoint=endpoint, limit=limit, as_json=json)
+
+
+@conversations.command("show")
+def show_conversation(
+    id: Annotated[str, typer.Argument(metavar="ID", help="Parley's number or 8x8's id.")],
+    json: Json = False,
+) -> None:
+    """Print a conversation's timeline."""
+    from app.commands import conversations as command
+
+    command.run_show(id, as_json=json)
+
+
+@deliveries.command("list")
+def list_deliveries(
+    status: Annotated[
+        str, typer.Option(help="dead, waiting, sending, in_doubt, sent, withheld, or all.")
+    ] = "dead",
+    endpoint: EndpointName = None,
+    limit: Limit = 50,
+    json: Json = False,
+) -> None:
+    """List deliveries: the dead ones unless told."""
+    from app.commands import deliveries as command
+
+    command.run_list(status=status, endpoint=endpoint, limit=limit, as_json=json)
+
+
+@deliveries.command("redrive")
+def redrive_deliveries(
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Deliveries, by number.")] = None,
+    endpoint: EndpointName = None,
+    since: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Those that died since then: 30m, 2h, 3d, or a time such as 2026-01-31T12:00Z."),
+    ] = None,
+    may_duplicate: Annotated[
+        bool, typer.Option("--may-duplicate", help="Also those that may have arrived after all.")
+    ] = False,
+) -> None:
+    """Send dead deliveries after all, last in their conversations' order."""
+    from app.commands import deliveries as command
+
+    command.run_redrive(ids=ids or [], endpoint=endpoint, since=since, may_duplicate=may_duplicate)
+
+
+def main() -> None:
+    """Run the command line. What the operator must change is said in a line or two, with exit code 2."""
+    try:
+        app()
+    except ConfigurationError as error:
+        print(f"parley: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""`parley check`: everything that is wrong with endpoints.yaml and its bots."""
+
+from __future__ import annotations
+
+import sys
+
+from app.bots import add_bot_folders
+from app.commands.common import read_settings
+from app.endpoints import Endpoints
+from app.endpoints_file import bot_mistakes, describe, read_endpoints
+
+
+def run() -> int:
+    """Print every mistake, or a summary. Returns the exit code: 1 when there is a mistake."""
+    settings = read_settings()
+    add_bot_folders(settings.endpoints)
+    endpoints, mistakes = read_endpoints(settings.endpoints)
+    if endpoints is not None:
+        mistakes += bot_mistakes(endpoints)
+    errors, warnings = _lint(endpoints) if endpoints is not None else ([], [])
+    if mistakes:
+        print(describe(settings.endpoints, mistakes), file=sys.stderr)  # noqa: T201
+    for line in [*errors, *warnings, *_warnings(endpoints)]:
+        print(line, file=sys.stderr)  # noqa: T201
+    if mistakes or errors or endpoints is None:
+        return 1
+    for endpoint in endpoints.endpoints:
+        tenant = endpoint.eightxeight.tenant or "(pinned by the first verified event)"
+        state = {True: "", False: ", disabled", "draining": ", draining"}[endpoint.enabled]
+        print(f"{endpoint.name}: {endpoint.flow}, tenant {tenant}{state}")  # noqa: T201
+    count = len(endpoints.endpoints)
+    print(f"{settings.endpoints}: {count} endpoint{'s' if count != 1 else ''}, no mistakes")  # noqa: T201
+    return 0
+
+
+def _lint(endpoints: Endpoints) -> tuple[list[str], list[str]]:
+    """What the linter finds in each bot, as lines: errors and warnings."""
+    from app.conversation.lint import lint_bot
+
+    errors: dict[str, None] = {}
+    warnings: dict[str, None] = {}
+    for flow in dict.fromkeys(endpoint.flow for endpoint in endpoints.endpoints):
+        try:
+            findings = lint_bot(flow)
+        except (ImportError, OSError, SyntaxError, AttributeError):
+            continue  # a bot that can't be loaded is a mistake reported already
+        for finding in findings:
+            lines = errors if finding.severity == "error" else warnings
+            lines[
+                f"{finding.file}:{finding.line}: {finding.severity}: {finding.message} [{finding.rule}]"
+            ] = None
+    return list(errors), list(warnings)
+
+
+def _warnings(endpoints: Endpoints | None) -> list[str]:
+    return [
+        f"{endpoint.name}: warning: verify_signatures is off: anybody who knows the URL can post events"
+        for endpoint in (endpoints.endpoints if endpoints else [])
+        if not endpoint.verify_signatures
+    ]

@@ -1,0 +1,84 @@
+"""`parley sandbox`: a local Chat Gateway with a tenant for each endpoint that points at it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from app.commands.common import read_endpoints_file, read_settings
+from app.endpoints import Endpoint, Endpoints
+from app.errors import ConfigurationError
+from app.logs import set_up_logging
+from app.sandbox.config import ANY_CHANNEL, SandboxConfig, TenantConfig
+from app.settings import Settings
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def run(
+    *, host: str, port: int | None, tenant: str | None, api_key: str | None, webhook_url: str | None
+) -> None:
+    """Serve until SIGINT or SIGTERM. Raises ConfigurationError, for a port that is taken too."""
+    settings = read_settings()
+    set_up_logging(settings.log_level, settings.log_format, part="sandbox")
+    if port is not None:
+        settings = settings.model_copy(update={"sandbox_port": port})
+    tenants = []
+    if settings.endpoints.exists():
+        tenants = tenants_of(read_endpoints_file(settings), settings)
+    if tenant and api_key:
+        webhooks = {ANY_CHANNEL: webhook_url} if webhook_url else {}
+        tenants = [each for each in tenants if each.tenant != tenant]
+        tenants.append(TenantConfig(tenant, api_key, webhooks=webhooks))
+    elif tenant or api_key or webhook_url:
+        raise ConfigurationError("a tenant of its own needs --tenant and --api-key")
+    if not tenants:
+        raise ConfigurationError(
+            f"no endpoint in {settings.endpoints} has the base_url http://127.0.0.1:{settings.sandbox_port}: "
+            "point one there or give --tenant and --api-key"
+        )
+    _serve(host, settings, tenants)
+
+
+def tenants_of(endpoints: Endpoints, settings: Settings) -> list[TenantConfig]:
+    """A tenant for each endpoint whose gateway is this sandbox; its events go to this machine's receiver."""
+    tenants: dict[str, TenantConfig] = {}
+    for endpoint in endpoints.endpoints:
+        if not is_sandbox(endpoint, settings):
+            continue
+        name = endpoint.eightxeight.tenant or f"sandbox-{endpoint.name}"
+        url = f"http://{_reachable(settings.host)}:{settings.port}/8x8/{endpoint.tokens[0]}"
+        tenants.setdefault(
+            name,
+            TenantConfig(name, endpoint.eightxeight.api_key.get_secret_value(), webhooks={ANY_CHANNEL: url}),
+        )
+    return list(tenants.values())
+
+
+def is_sandbox(endpoint: Endpoint, settings: Settings) -> bool:
+    """Whether the endpoint's gateway is the sandbox of this machine."""
+    parts = urlsplit(endpoint.eightxeight.base_url)
+    return parts.hostname in LOOPBACK and parts.port == settings.sandbox_port
+
+
+def _reachable(host: str) -> str:
+    """An address that reaches a server listening on `host`."""
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _serve(host: str, settings: Settings, tenants: list[TenantConfig]) -> None:
+    from app.sandbox.app import create_app
+    from app.sandbox.server import listen, make_server
+
+    port = settings.sandbox_port
+    config = SandboxConfig(
+        tenants=tenants,
+        base_url=f"http://{_reachable(host)}:{port}",
+        data=settings.home.expanduser().absolute() / "sandbox",
+    )
+    try:
+        listening = listen(host, port)
+    except OSError as error:
+        raise ConfigurationError(f"port {port} (PARLEY_SANDBOX_PORT) is taken: {error.strerror}") from error
+    make_server(create_app(config), log_level=settings.log_level.lower()).run([listening])

@@ -1,0 +1,25 @@
+"""`parley work`: a worker alone."""
+
+from __future__ import annotations
+
+import os
+
+from app.commands.common import database_run, read_endpoints_file, read_settings
+from app.database.location import find_database
+from app.database.schema import check
+from app.logs import set_up_logging
+from app.prefect_environment import prefect_environment
+
+
+def run() -> int:
+    """Work until SIGINT or SIGTERM; the exit code. Raises ConfigurationError, for an old schema too."""
+    settings = read_settings()
+    set_up_logging(settings.log_level, settings.log_format, part="work")
+    endpoints = read_endpoints_file(settings)
+    database_url = find_database(settings)
+    database_run(check(database_url))
+    os.environ.update(prefect_environment(settings))  # before Prefect is imported
+
+    from app import worker
+
+    return worker.run(settings, endpoints, database_url=database_url)
