@@ -285,17 +285,19 @@ class Chat:
             if position is None:
                 position = await self._stop()
             started[position] = spec
-        results: dict[int, Entry] = {}
-        while len(results) < len(started):
-            entry = tape.result(started.keys() - results.keys())
+        open_steps = dict(started)
+        results: dict[int, dict[str, Any]] = {}
+        while open_steps:
+            entry = tape.result(open_steps)
             if entry is not None:
-                results[entry.content["step"]] = entry
+                position = entry.content["step"]
+                del open_steps[position]
+                results[position] = entry.content
                 continue
             if tape.need is None:
-                missing = [position for position in started if position not in results]
-                tape.need = RunSteps(tuple(tape.call(position, started[position]) for position in missing))
+                tape.need = RunSteps(tuple(tape.call(*each) for each in open_steps.items()))
             await _suspend(tape)
-        return [_value(spec, results[position].content) for position, spec in started.items()]
+        return [_value(spec, results[position]) for position, spec in started.items()]
 
     def _changed(self, entry: Entry) -> None:
         """What changed from outside comes with an entry."""

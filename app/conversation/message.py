@@ -54,6 +54,7 @@ class Message:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Message:
         """From {"kind", "text", "payload", "data", "attachments", "cards"}; any may be missing or null."""
+        data = value.get("data")
         attachments = value.get("attachments")
         cards = value.get("cards")
         return cls(
@@ -61,7 +62,7 @@ class Message:
             value.get("payload"),
             value.get("kind") or "text",
             tuple(map(Attachment.from_json, attachments)) if attachments else (),
-            copy_json(value.get("data") or {}),
+            copy_json(data) if data else {},
             tuple(copy_json(cards)) if cards else (),
             value.get("author") or "user",
         )

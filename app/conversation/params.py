@@ -53,8 +53,8 @@ def call(
     return StepSpec(
         name=name,
         function=function,
-        args=tuple(to_json(arg, f"argument {place} of step {name}") for place, arg in enumerate(args, 1)),
-        kwargs={key: to_json(arg, f"argument {key} of step {name}") for key, arg in kwargs.items()},
+        args=tuple([_argument(arg, place, name) for place, arg in enumerate(args, 1)]),
+        kwargs={key: _argument(arg, key, name) for key, arg in kwargs.items()},
         retry=retry,
         retries=retries,
         timeout=limit,
@@ -67,11 +67,15 @@ def step_spec(each: StepSpec | Callable[[], Any]) -> StepSpec:
         return each
     if isinstance(each, functools.partial):
         made = call(each.func, *each.args)  # keywords below: they may be named like step's own parameters
-        kwargs = {
-            key: to_json(arg, f"argument {key} of step {made.name}") for key, arg in each.keywords.items()
-        }
+        kwargs = {key: _argument(arg, key, made.name) for key, arg in each.keywords.items()}
         return StepSpec(name=made.name, function=each.func, args=made.args, kwargs=kwargs)
     return call(each)
+
+
+def _argument(value: Any, which: int | str, step: str) -> Any:
+    if value is None or (type(value) is str and not unstorable(value)):  # the usual ones, without delay
+        return value
+    return to_json(value, f"argument {which} of step {step}")
 
 
 def step_name(function: Callable[..., Any]) -> str:

@@ -7,7 +7,7 @@ says what the tape must be given before the bot can go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -69,8 +69,9 @@ class Tape:
 
     def begin(self, spec: StepSpec, group: int | None) -> int | None:
         """The position of a step's entry."""
-        self.upcoming()  # past the notes: `place` is where the entry stands
-        content = {"key": self._key(self.place), "group": self.place if group is None else group}
+        content = {}
+        if self.upcoming() is None:
+            content = {"key": self._key(self.place), "group": self.place if group is None else group}
         return self._act("step", spec.name, content)
 
     def _key(self, position: int) -> str:
@@ -91,7 +92,7 @@ class Tape:
             begun=position < self.stored,
         )
 
-    def result(self, open_steps: set[int]) -> Entry | None:
+    def result(self, open_steps: Collection[int]) -> Entry | None:
         """The next result of one of these steps; None when it has not come yet."""
         entry = self.upcoming()
         if entry is None:

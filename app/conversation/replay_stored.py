@@ -1,0 +1,118 @@
+"""Replays the dialogs in a database against the bots as they are now: `parley replay` before a deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.conversation.driver import Bot, DialogStart
+from app.conversation.journal import Entry
+from app.conversation.needs import Diverged, Failed
+from app.conversation.replay_check import check
+from app.database.tables import metadata
+from app.errors import ConfigurationError
+
+_DIALOG = metadata.tables["dialog"]
+_CONVERSATION = metadata.tables["conversation"]
+_JOURNAL = metadata.tables["journal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of one stored dialog. `detail` names kinds, steps and places in code, never a text."""
+
+    dialog_id: int
+    endpoint: str
+    conversation: str
+    bot: str
+    status: str
+    result: Literal["ok", "diverged", "failed", "unloadable"]
+    position: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The dialogs that were replayed, in the order they began."""
+
+    dialogs: tuple[Replayed, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every one fits its bot."""
+        return all(dialog.result == "ok" for dialog in self.dialogs)
+
+    def count(self, result: str) -> int:
+        """How many came to this result."""
+        return sum(dialog.result == result for dialog in self.dialogs)
+
+
+async def replay_stored(
+    engine: AsyncEngine,
+    load_bot: Callable[[str], Bot],
+    *,
+    since: datetime | None = None,
+    endpoint: str | None = None,
+) -> Report:
+    """Replay every open dialog, and with `since` also the ended ones that began then or later.
+
+    `load_bot` gives the bot of a `module:function`, or raises ConfigurationError. Dialogs that had diverged
+    already are left out. Reads only.
+    """
+    bots: dict[str, Bot | ConfigurationError] = {}
+    replayed = []
+    async with engine.connect() as connection:
+        for dialog in (await connection.execute(_dialogs(since, endpoint))).all():
+            if dialog.bot not in bots:
+                bots[dialog.bot] = _loaded(load_bot, dialog.bot)
+            journal = select(_JOURNAL).where(_JOURNAL.c.dialog_id == dialog.id)
+            rows = await connection.execute(journal.order_by(_JOURNAL.c.position))
+            entries = [Entry(row.kind, row.name, row.content, row.at, row.event_id) for row in rows]
+            replayed.append(_replay(dialog, bots[dialog.bot], entries))
+    return Report(tuple(replayed))
+
+
+def _dialogs(since: datetime | None, endpoint: str | None) -> Select[Any]:
+    query = (
+        select(_DIALOG, _CONVERSATION.c.endpoint, _CONVERSATION.c.external_id)
+        .join(_CONVERSATION, _CONVERSATION.c.id == _DIALOG.c.conversation_id)
+        .where(_DIALOG.c.status != "diverged")
+        .order_by(_DIALOG.c.id)
+    )
+    wanted: list[ColumnElement[bool]] = [_DIALOG.c.ended_at.is_(None)]
+    if since is not None:
+        wanted.append(_DIALOG.c.started_at >= since)
+    if endpoint is not None:
+        query = query.where(_CONVERSATION.c.endpoint == endpoint)
+    return query.where(or_(*wanted))
+
+
+def _loaded(load_bot: Callable[[str], Bot], path: str) -> Bot | ConfigurationError:
+    try:
+        return load_bot(path)
+    except ConfigurationError as error:
+        return error
+
+
+def _replay(dialog: Any, bot: Bot | ConfigurationError, entries: list[Entry]) -> Replayed:
+    about = (dialog.id, dialog.endpoint, dialog.external_id, dialog.bot, dialog.status)
+    if isinstance(bot, ConfigurationError):
+        return Replayed(*about, "unloadable", None, str(bot))
+    start = DialogStart(
+        dialog_key=f"{dialog.endpoint}/{dialog.id}",
+        seed=dialog.seed,
+        started_at=dialog.started_at,
+        session=dialog.session_data,
+        contact=dialog.contact_data,
+    )
+    found = check(bot, start, entries, status=dialog.status)
+    if isinstance(found, Diverged):
+        return Replayed(*about, "diverged", found.position, found.reason)
+    if isinstance(found, Failed):
+        return Replayed(*about, "failed", None, found.summary)
+    return Replayed(*about, "ok")
