@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from app.errors import ConfigurationError
 
-BotFunction = Callable[[Any], Awaitable[None]]
+BotFunction = Callable[[Any], Coroutine[Any, Any, Any]]
 
 
 def add_bot_folders(endpoints_file: Path) -> None:

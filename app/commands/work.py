@@ -21,5 +21,9 @@ def run() -> int:
     os.environ.update(prefect_environment(settings))  # before Prefect is imported
 
     from app import worker
+    from flows.runs import PrefectRuns
 
-    return worker.run(settings, endpoints, database_url=database_url)
+    results = settings.home.expanduser().absolute() / "prefect" / "results"
+    return worker.run(
+        settings, endpoints, database_url=database_url, make_runs=lambda: PrefectRuns(results)
+    )

@@ -50,6 +50,7 @@ class Conversation(SQLModel, table=True):
     state_at: c.Time | None = c.at()  # when 8x8 says the newest state applied
     assignment: dict[str, Any] | None = c.json(nullable=True)  # {type, id, resourceId?}
     control: str = c.text(default="bot")  # who answers the user: bot or human
+    handled_at: c.Time | None = c.at()  # `at` of the newest event handled so far
     due_at: c.Time | None = c.at()
     owner: int | None = c.big(nullable=True, default=None)  # worker.id
     epoch: int = c.big()

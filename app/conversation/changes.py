@@ -1,0 +1,67 @@
+"""Everything one transaction does to a conversation, gathered in memory and written at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.conversation.journal import Entry
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Changes:
+    """Rows to insert and columns to set, each list in the order it is to be written."""
+
+    handled: list[Row] = field(default_factory=list)
+    """Events: {event, outcome, late, session_id, dialog_id}."""
+    messages: list[Row] = field(default_factory=list)
+    journal: list[Row] = field(default_factory=list)
+    deliveries: list[Row] = field(default_factory=list)
+    confirmed: list[Row] = field(default_factory=list)
+    """Echoes: {text, at}, assigned to deliveries when written."""
+    timers: list[Row] = field(default_factory=list)
+    timers_ended: list[Row] = field(default_factory=list)
+    """{id, outcome}."""
+    sessions: list[Row] = field(default_factory=list)
+    """New ones; `session_updates` are of older ones, likewise for dialogs."""
+    session_updates: list[Row] = field(default_factory=list)
+    dialogs: list[Row] = field(default_factory=list)
+    dialog_updates: list[Row] = field(default_factory=list)
+    incidents: list[Row] = field(default_factory=list)
+    conversation: Row = field(default_factory=dict)
+    contact: Row | None = None
+    """The contact's identity and profile, to be inserted or merged."""
+    withhold: bool = False
+    """Deliveries of messages that wait are withheld: a human answers now."""
+    turn: bool = False
+    """A turn of the bot: the conversation is no poison."""
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)
+
+    def journal_entry(self, dialog_id: int, position: int, entry: Entry) -> None:
+        """Append an entry to a dialog's journal."""
+        self.journal.append(
+            {
+                "dialog_id": dialog_id,
+                "position": position,
+                "kind": entry.kind,
+                "name": entry.name,
+                "content": entry.content,
+                "at": entry.at,
+                "event_id": entry.event_id,
+            }
+        )
+
+    def incident(self, kind: str, *, endpoint: str, conversation_id: int, **detail: Any) -> None:
+        """Record something a person should look at; `detail` holds ids, types and numbers only."""
+        self.incidents.append(
+            {"kind": kind, "endpoint": endpoint, "conversation_id": conversation_id, "detail": detail}
+        )
+
+    def end_timer(self, timer_id: int, outcome: str, now: datetime) -> None:
+        """Close a timer as fired or cancelled."""
+        self.timers_ended.append({"timer": timer_id, "timer_outcome": outcome, "timer_ended": now})

@@ -1,0 +1,29 @@
+"""Writing a draft: one transaction, and the first of its deliveries taken with it."""
+
+from __future__ import annotations
+
+from app.conversation.draft import Draft
+from app.conversation.sending import Sending, first_attempt
+from app.conversation.services import Services
+from app.conversation.store import insert_rows, own, settle, write
+
+
+async def commit(services: Services, draft: Draft, *, turn: bool = False) -> Sending | None:
+    """Write the draft and start a new one's worth of memory; what is to be sent at once, if anything.
+
+    Raises OwnershipLost when another worker has the conversation. After any error the conversation's memory
+    must be read again.
+    """
+    state, changes, endpoint = draft.state, draft.changes, draft.endpoint
+    sending: Sending | None = None
+    async with services.engine.begin() as connection:
+        busy = await own(connection, state.id, state.epoch)
+        attempt = None
+        if changes.deliveries and not busy and not services.pauses.paused(endpoint.name):
+            first = changes.deliveries[0]
+            sending, attempt = first_attempt(first, draft.now, endpoint.deliveries.timeout)
+        await write(connection, state, changes, draft.now)
+        if attempt is not None:
+            await insert_rows(connection, "delivery_attempt", [attempt])
+        await settle(connection, state.id, turn=turn)
+    return sending

@@ -1,0 +1,158 @@
+"""The bot's side of a turn: dialogs started, driven and brought to rest."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from app.conversation.draft import Draft
+from app.conversation.driver import DialogStart, Driver
+from app.conversation.inputs import Input, meaning_of
+from app.conversation.journal import Entry
+from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive
+from app.conversation.notes import extras, note
+from app.conversation.services import Services
+from app.conversation.state import ConversationState, WaitingEvent
+from app.gateway.meaning import UserInput
+
+log = structlog.get_logger(__name__)
+
+
+def take_note(draft: Draft, event: WaitingEvent) -> None:
+    """An event that starts nothing: what it changes, and a line in the transcript where somebody wrote."""
+    meaning = meaning_of(event)
+    if isinstance(meaning, UserInput):
+        user_line(draft, event, meaning.message)
+        draft.handled(event, "noted")
+        return
+    outcome = note(draft, event, meaning)
+    draft.handled(event, outcome)
+
+
+def user_line(draft: Draft, event: WaitingEvent, message: dict[str, object]) -> None:
+    """The user's message in the transcript."""
+    text = message.get("text")
+    draft.transcript(
+        "user",
+        at=event.at,
+        text=str(text) if text is not None else None,
+        kind=str(message.get("kind", "text")),
+        content=extras(message),
+        event_id=event.id,
+        late=draft.state.handled_at is not None and event.at < draft.state.handled_at,
+    )
+
+
+def start_dialog(draft: Draft) -> None:
+    """Open a dialog with a seed of its own."""
+    draft.start_dialog(secrets.randbits(62))
+
+
+def take_input(draft: Draft, found: Input) -> None:
+    """Journal an input in the open dialog and mark its event handled."""
+    state, event = draft.state, found.event
+    draft.journal(Entry("input", None, found.content(state), draft.now, event.id))
+    if isinstance(found.meaning, UserInput):
+        user_line(draft, event, found.message)
+    draft.handled(event, "input")
+
+
+def drive(services: Services, state: ConversationState) -> Driver:
+    """A driver of the open dialog over everything journaled, what was just taken included.
+
+    Raises ConfigurationError when the bot can't be imported.
+    """
+    dialog = state.dialog
+    assert dialog is not None
+    start = DialogStart(
+        dialog_key=f"{state.endpoint}/{dialog.id}",
+        seed=dialog.seed,
+        started_at=dialog.started_at,
+        session=dialog.session_data,
+        contact=dialog.contact_data,
+    )
+    return Driver(services.bots(dialog.bot), start, dialog.entries, now=services.now)
+
+
+def keep(driver: Driver, draft: Draft) -> None:
+    """Journal what the bot did, queue what it said, and keep its session data."""
+    for position, entry in driver.drain():
+        draft.journal(entry, position)
+        if entry.kind == "output":
+            draft.deliver("message", entry.content, position=position)
+    assert draft.state.session is not None
+    draft.state.session.data = driver.session
+    draft.save_session()
+
+
+def rest(draft: Draft, need: Need) -> None:
+    """Leave the dialog as the need says: waiting, or over."""
+    match need:
+        case Receive():
+            draft.dialog_status("waiting")
+            timer = draft.state.timer("receive")
+            if need.timeout is not None:
+                due = need.since + timedelta(seconds=need.timeout)
+                draft.set_timer("receive", due, position=need.position)
+            elif timer is not None:
+                draft.end_timer(timer, "cancelled")
+        case Finished():
+            draft.end_dialog("completed", None)
+        case Failed():
+            fail(draft, "failed", need.summary, kind="bot_failed")
+        case Diverged():
+            fail(draft, "diverged", f"position {need.position}: {need.reason}", kind="diverged")
+        case Handover():
+            fail(draft, "failed", "handover is not available yet", kind="bot_failed")
+        case _:
+            raise AssertionError(f"{type(need).__name__} is no rest")
+
+
+def fail(draft: Draft, status: str, summary: str, *, kind: str) -> None:
+    """The bot can't go on: the user hears so, ops see an incident."""
+    dialog = draft.state.dialog
+    assert dialog is not None
+    draft.end_dialog(status, summary[:500])
+    draft.incident(kind, dialog=dialog.id, bot=dialog.bot, error=summary[:500])
+    draft.deliver("message", {"text": draft.endpoint.on_error.message})
+    log.error(
+        kind, endpoint=draft.state.endpoint, conversation=draft.state.id, dialog=dialog.id, error=summary
+    )
+
+
+def restart(draft: Draft, need: Diverged) -> bool:
+    """Close a diverged dialog and begin a new one with the input that found it out.
+
+    False where that is not safe: a step has begun (its effects are out there), the session has seen a
+    divergence before, or no input is at hand.
+    """
+    state = draft.state
+    dialog, session = state.dialog, state.session
+    assert dialog is not None and session is not None
+    session.divergences += 1
+    draft.save_session()
+    taken = draft.changes.journal[-1] if draft.changes.journal else None
+    if (
+        session.divergences > 1
+        or taken is None
+        or taken["kind"] != "input"
+        or taken["dialog_id"] != dialog.id
+        or any(entry.kind == "step" for entry in dialog.entries)
+    ):
+        return False
+    draft.changes.journal.pop()
+    entry = dialog.entries.pop()
+    draft.end_dialog("diverged", f"position {need.position}: {need.reason}"[:500])
+    draft.incident("diverged", dialog=dialog.id, bot=dialog.bot, error=need.reason, restarted=True)
+    start_dialog(draft)
+    content = {name: value for name, value in entry.content.items() if name != "contact"}
+    draft.journal(replace(entry, content=content))
+    new = state.dialog
+    assert new is not None
+    for row in (*draft.changes.handled, *draft.changes.messages):
+        if row["dialog_id"] == dialog.id:
+            row["dialog_id"] = new.id
+    return True

@@ -1,0 +1,307 @@
+"""A draft of the next transaction: memory changed and the rows that say so, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.conversation.changes import Changes, Row
+from app.conversation.ids import Ids
+from app.conversation.journal import Entry
+from app.conversation.state import ConversationState, DialogState, SessionState, TimerState, WaitingEvent
+from app.endpoints import Endpoint
+
+#: How long after a send begins another worker may look whether it arrived.
+DOUBT_AFTER = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class IdPools:
+    """Ids of the tables whose rows are named by other rows of the same transaction."""
+
+    session: Ids
+    dialog: Ids
+    delivery: Ids
+    timer: Ids
+
+    async def reserve(self) -> None:
+        """Enough for any one transaction."""
+        await self.session.reserve(1)
+        await self.dialog.reserve(2)
+        await self.delivery.reserve(60)
+        await self.timer.reserve(4)
+
+
+@dataclass(slots=True)
+class Draft:
+    """Gathers one transaction. Nothing is written until it is committed."""
+
+    state: ConversationState
+    endpoint: Endpoint
+    ids: IdPools
+    now: datetime
+    changes: Changes = field(default_factory=Changes)
+    _updated_session: Row | None = None
+    _event_id: int | None = None
+
+    # events
+
+    def handled(self, event: WaitingEvent, outcome: str) -> None:
+        """The event needs no further handling."""
+        state = self.state
+        late = state.handled_at is not None and event.at < state.handled_at
+        if not late:
+            state.handled_at = event.at
+            self.changes.conversation["handled_at"] = event.at
+        self.changes.handled.append(
+            {
+                "event": event.id,
+                "outcome": outcome,
+                "late": late,
+                "session_id": state.session.id if state.session else None,
+                "dialog_id": state.dialog.id if state.dialog else None,
+            }
+        )
+
+    def transcript(
+        self,
+        author: str,
+        *,
+        at: datetime,
+        text: str | None,
+        kind: str = "text",
+        content: dict[str, Any] | None = None,
+        event_id: int | None = None,
+        delivery_id: int | None = None,
+        author_id: str | None = None,
+        late: bool = False,
+    ) -> None:
+        """Add a line to the transcript."""
+        state = self.state
+        self.changes.messages.append(
+            {
+                "conversation_id": state.id,
+                "session_id": state.session.id if state.session else None,
+                "dialog_id": state.dialog.id if state.dialog else None,
+                "event_id": event_id,
+                "delivery_id": delivery_id,
+                "author": author,
+                "author_id": author_id,
+                "kind": kind,
+                "text": text,
+                "content": content or {},
+                "late": late,
+                "at": at,
+            }
+        )
+
+    # sessions
+
+    def start_session(self, at: datetime) -> SessionState:
+        """Open the next session; the one before must have ended."""
+        state = self.state
+        state.sessions += 1
+        session = SessionState(id=self.ids.session.take(), number=state.sessions, data={}, started_at=at)
+        state.session = session
+        self.changes.conversation["sessions"] = state.sessions
+        self.changes.sessions.append(
+            {
+                "id": session.id,
+                "conversation_id": state.id,
+                "number": session.number,
+                "data": {},
+                "started_at": at,
+                "last_input_at": None,
+                "active_started": False,
+            }
+        )
+        return session
+
+    def save_session(self, *, ended: str | None = None) -> None:
+        """Write the open session as it is now; `ended` closes it for that reason."""
+        session = self.state.session
+        if session is None:
+            return
+        values: Row = {
+            "data": session.data,
+            "last_input_at": session.last_input_at,
+            "divergences": session.divergences,
+            "active_started": session.active_started,
+            "ended_at": self.now if ended else None,
+            "end_reason": ended,
+        }
+        for row in self.changes.sessions:
+            if row["id"] == session.id:
+                row.update(values)
+                return
+        if self._updated_session is None or self._updated_session["session"] != session.id:
+            self._updated_session = {"session": session.id}
+            self.changes.session_updates.append(self._updated_session)
+        self._updated_session.update(values)
+
+    def end_session(self, reason: str) -> None:
+        """Close the session with its dialog and their timers."""
+        if self.state.dialog is not None:
+            self.end_dialog("closed", None)
+        for timer in list(self.state.timers):
+            self.end_timer(timer, "cancelled")
+        self.save_session(ended=reason)
+        self.state.session = None
+
+    # dialogs
+
+    def start_dialog(self, seed: int) -> DialogState:
+        """Open a dialog of the endpoint's bot in the open session."""
+        state = self.state
+        assert state.session is not None
+        dialog = DialogState(
+            id=self.ids.dialog.take(),
+            bot=self.endpoint.flow,
+            seed=seed,
+            started_at=self.now,
+            session_data=dict(state.session.data),
+            contact_data=dict(state.contact),
+        )
+        state.dialog = dialog
+        self.changes.dialogs.append(
+            {
+                "id": dialog.id,
+                "conversation_id": state.id,
+                "session_id": state.session.id,
+                "bot": dialog.bot,
+                "seed": seed,
+                "status": "running",
+                "session_data": dialog.session_data,
+                "contact_data": dialog.contact_data,
+                "started_at": dialog.started_at,
+                "ended_at": None,
+                "error": None,
+            }
+        )
+        return dialog
+
+    def dialog_status(self, status: str) -> None:
+        """The open dialog runs or waits."""
+        dialog = self.state.dialog
+        if dialog is not None and (dialog.status != status or self._is_new(dialog)):
+            dialog.status = status
+            self._write_dialog(dialog, status, None, None)
+
+    def end_dialog(self, status: str, error: str | None) -> None:
+        """Close the open dialog with its timers."""
+        dialog = self.state.dialog
+        assert dialog is not None
+        for timer in list(self.state.timers):
+            if timer.dialog_id == dialog.id:
+                self.end_timer(timer, "cancelled")
+        self._write_dialog(dialog, status, error, self.now)
+        self.state.dialog = None
+
+    def _is_new(self, dialog: DialogState) -> bool:
+        return any(row["id"] == dialog.id for row in self.changes.dialogs)
+
+    def _write_dialog(
+        self, dialog: DialogState, status: str, error: str | None, ended: datetime | None
+    ) -> None:
+        for row in self.changes.dialogs:
+            if row["id"] == dialog.id:
+                row.update({"status": status, "error": error, "ended_at": ended})
+                return
+        self.changes.dialog_updates.append(
+            {"dialog": dialog.id, "status": status, "error": error, "ended_at": ended}
+        )
+
+    def journal(self, entry: Entry, position: int | None = None) -> int:
+        """Append an entry to the open dialog's journal; its position."""
+        dialog = self.state.dialog
+        assert dialog is not None
+        position = len(dialog.entries) if position is None else position
+        if position != len(dialog.entries):
+            raise AssertionError("a journal entry out of place")
+        dialog.entries.append(entry)
+        self.changes.journal_entry(dialog.id, position, entry)
+        return position
+
+    # timers
+
+    def set_timer(self, kind: str, due_at: datetime, *, position: int | None = None) -> None:
+        """Open a timer; an open one of the same kind is replaced."""
+        open_timer = self.state.timer(kind)
+        if open_timer is not None:
+            if open_timer.position == position and open_timer.due_at == due_at:
+                return
+            self.end_timer(open_timer, "cancelled")
+        dialog = self.state.dialog
+        timer = TimerState(
+            id=self.ids.timer.take(),
+            kind=kind,
+            due_at=due_at,
+            dialog_id=dialog.id if dialog else None,
+            position=position,
+        )
+        self.state.timers.append(timer)
+        self.changes.timers.append(
+            {
+                "id": timer.id,
+                "conversation_id": self.state.id,
+                "dialog_id": timer.dialog_id,
+                "kind": kind,
+                "position": position,
+                "due_at": due_at,
+                "ended_at": None,
+                "outcome": None,
+            }
+        )
+
+    def end_timer(self, timer: TimerState, outcome: str) -> None:
+        """Close a timer as fired or cancelled."""
+        self.state.timers.remove(timer)
+        for row in self.changes.timers:
+            if row["id"] == timer.id:
+                row.update({"ended_at": self.now, "outcome": outcome})
+                return
+        self.changes.end_timer(timer.id, outcome, self.now)
+
+    # deliveries
+
+    def deliver(
+        self, kind: str, content: dict[str, Any], *, position: int | None = None, transcript: bool = True
+    ) -> int:
+        """Queue one thing to send, behind all that were queued before; its id."""
+        state = self.state
+        delivery_id = self.ids.delivery.take()
+        self.changes.deliveries.append(
+            {
+                "id": delivery_id,
+                "endpoint": state.endpoint,
+                "conversation_id": state.id,
+                "session_id": state.session.id if state.session else None,
+                "dialog_id": state.dialog.id if state.dialog else None,
+                "event_id": self._event_id,
+                "position": position,
+                "kind": kind,
+                "content": content,
+                "status": "waiting",
+                "attempts": 0,
+                "created_at": self.now,
+                "expires_at": self.now + timedelta(seconds=self.endpoint.deliveries.max_age),
+                "next_attempt_at": None,
+            }
+        )
+        if transcript and kind == "message":
+            extra = {name: value for name, value in content.items() if name != "text" and value is not None}
+            self.transcript(
+                "bot", at=self.now, text=content.get("text"), content=extra, delivery_id=delivery_id
+            )
+        return delivery_id
+
+    def answers(self, event: WaitingEvent) -> None:
+        """What is delivered from here on answers this event."""
+        self._event_id = event.id
+
+    # people
+
+    def incident(self, kind: str, **detail: Any) -> None:
+        """Record something a person should look at."""
+        self.changes.incident(kind, endpoint=self.state.endpoint, conversation_id=self.state.id, **detail)

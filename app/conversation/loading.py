@@ -1,0 +1,118 @@
+"""Reading a whole conversation into memory, once after each claim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.conversation.journal import Entry
+from app.conversation.state import ConversationState, DialogState, SessionState, TimerState
+from app.conversation.store import table
+
+_CONVERSATION = table("conversation")
+_CONTACT = table("contact")
+_SESSION = table("session")
+_DIALOG = table("dialog")
+_JOURNAL = table("journal")
+_TIMER = table("timer")
+
+_LEFT_RUNNING = text(
+    """
+    UPDATE session_run SET ended_at = now(), state = 'Crashed'
+    WHERE conversation_id = :id AND ended_at IS NULL
+    RETURNING flow_run_id
+    """
+)
+
+
+async def load(connection: AsyncConnection, conversation_id: int, *, take_over: bool) -> ConversationState:
+    """The conversation as stored. At a take-over the runs that the dead owner left are closed as Crashed."""
+    row = (
+        await connection.execute(
+            select(_CONVERSATION, _CONTACT.c.profile)
+            .outerjoin(_CONTACT, _CONTACT.c.id == _CONVERSATION.c.contact_id)
+            .where(_CONVERSATION.c.id == conversation_id)
+        )
+    ).one()
+    state = ConversationState(
+        id=row.id,
+        endpoint=row.endpoint,
+        external_id=row.external_id,
+        epoch=row.epoch,
+        channel=row.channel,
+        contact_id=row.contact_id,
+        contact=row.profile or {},
+        state=row.state,
+        state_at=row.state_at,
+        assignment=row.assignment,
+        control=row.control,
+        handled_at=row.handled_at,
+        sessions=row.sessions,
+        deaths=row.deaths,
+    )
+    if state.sessions:
+        state.session = await _session(connection, conversation_id)
+        state.dialog = await _dialog(connection, conversation_id)
+        state.timers = await _timers(connection, conversation_id)
+    if take_over:
+        crashed = await connection.execute(_LEFT_RUNNING, {"id": conversation_id})
+        state.left_running = [run for run in crashed.scalars() if run is not None]
+    return state
+
+
+async def _session(connection: AsyncConnection, conversation_id: int) -> SessionState | None:
+    query = select(_SESSION).where(
+        _SESSION.c.conversation_id == conversation_id, _SESSION.c.ended_at.is_(None)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return SessionState(
+        id=row.id,
+        number=row.number,
+        data=row.data,
+        started_at=row.started_at,
+        last_input_at=row.last_input_at,
+        runs=row.runs,
+        divergences=row.divergences,
+        active_started=row.active_started,
+    )
+
+
+async def _dialog(connection: AsyncConnection, conversation_id: int) -> DialogState | None:
+    query = select(_DIALOG).where(_DIALOG.c.conversation_id == conversation_id, _DIALOG.c.ended_at.is_(None))
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return DialogState(
+        id=row.id,
+        bot=row.bot,
+        seed=row.seed,
+        started_at=row.started_at,
+        session_data=row.session_data,
+        contact_data=row.contact_data,
+        status=row.status,
+        entries=await journal_entries(connection, row.id),
+    )
+
+
+async def journal_entries(connection: AsyncConnection, dialog_id: int) -> list[Entry]:
+    """A dialog's journal, in order."""
+    query = select(_JOURNAL).where(_JOURNAL.c.dialog_id == dialog_id).order_by(_JOURNAL.c.position)
+    return [_entry(row) for row in await connection.execute(query)]
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(kind=row.kind, name=row.name, content=row.content, at=row.at, event_id=row.event_id)
+
+
+async def _timers(connection: AsyncConnection, conversation_id: int) -> list[TimerState]:
+    query = select(_TIMER).where(_TIMER.c.conversation_id == conversation_id, _TIMER.c.ended_at.is_(None))
+    return [
+        TimerState(
+            id=row.id, kind=row.kind, due_at=row.due_at, dialog_id=row.dialog_id, position=row.position
+        )
+        for row in await connection.execute(query.order_by(_TIMER.c.due_at))
+    ]

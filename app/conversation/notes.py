@@ -1,0 +1,111 @@
+"""Events that start nothing: what they change about a conversation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from app.conversation.draft import Draft
+from app.conversation.state import ConversationState, WaitingEvent
+from app.gateway import meaning as gateway
+
+#: Details of the user that make the contact's profile.
+_PROFILE = ("name", "userId", "email", "phone", "company", "caseId", "language", "timezoneOffset")
+
+
+def note(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning) -> str:
+    """Take over what the event says; the outcome to store with it."""
+    match meaning:
+        case gateway.Echo():
+            draft.changes.confirmed.append({"text": meaning.text, "at": event.received_at})
+            return "echo"
+        case gateway.AgentMessage():
+            _agent_message(draft, event, meaning)
+            return "noted"
+        case gateway.StateChange():
+            return state_change(draft, event, meaning)
+        case gateway.MemberChange(member_type="user", change="left"):
+            draft.end_session("user_left")
+            return "noted"
+        case gateway.Unknown():
+            return "ignored"
+        case _:
+            return "noted"
+
+
+def _agent_message(draft: Draft, event: WaitingEvent, meaning: gateway.AgentMessage) -> None:
+    message = meaning.message
+    draft.transcript(
+        "agent",
+        at=event.at,
+        text=message.get("text"),
+        kind=str(message.get("kind", "text")),
+        content=extras(message),
+        event_id=event.id,
+        author_id=meaning.agent_id,
+    )
+
+
+def state_change(draft: Draft, event: WaitingEvent, meaning: gateway.StateChange) -> str:
+    """Take over state, assignment, channel and user, unless newer ones are known."""
+    state = draft.state
+    if is_older(state, event.at):
+        return "ignored"
+    columns = draft.changes.conversation
+    state.state_at = columns["state_at"] = event.at
+    if meaning.state in ("created", "active", "idle"):
+        state.state = columns["state"] = meaning.state
+    if meaning.assignment is not None:
+        state.assignment = columns["assignment"] = meaning.assignment
+    if meaning.channel is not None:
+        state.channel = columns["channel"] = meaning.channel
+    if meaning.user is not None or meaning.msisdn is not None:
+        take_contact(draft, meaning)
+    if meaning.state == "idle":
+        draft.end_session("idle")
+    return "noted"
+
+
+def is_older(state: ConversationState, at: datetime) -> bool:
+    """Older state never overwrites newer."""
+    return state.state_at is not None and at < state.state_at
+
+
+def take_contact(draft: Draft, meaning: gateway.StateChange) -> None:
+    """Merge the user's details into the contact."""
+    user = meaning.user or {}
+    profile: dict[str, Any] = {name: user[name] for name in _PROFILE if user.get(name) not in (None, "")}
+    if meaning.msisdn:
+        profile["msisdn"] = meaning.msisdn
+    custom = {
+        str(pair["key"]): pair.get("value")
+        for pair in user.get("additionalProperties") or []
+        if isinstance(pair, dict) and "key" in pair
+    }
+    if custom:
+        profile["custom"] = custom
+    state = draft.state
+    state.contact = {**state.contact, **profile}
+    draft.changes.contact = {
+        "endpoint": state.endpoint,
+        "identity": identity(state.external_id, user.get("userId"), meaning.msisdn, state.channel),
+        "profile": profile,
+    }
+
+
+def identity(external_id: str, user_id: Any, msisdn: str | None, channel: str | None) -> str:
+    """Who this is, by what the channel has verified: never by an address somebody typed."""
+    if user_id:
+        return f"user:{user_id}"
+    if msisdn and channel in ("WhatsApp", "SMS", "Viber", "RCS"):
+        return f"address:{msisdn}"
+    return f"conversation:{external_id}"
+
+
+def extras(message: dict[str, Any]) -> dict[str, Any]:
+    """What a transcript keeps of a message beside its text."""
+    return {
+        name: value
+        for name, value in message.items()
+        if name not in ("text", "kind") and value not in (None, [], {})
+    }

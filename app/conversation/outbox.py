@@ -1,0 +1,208 @@
+"""Sends what a conversation has to send, one thing at a time and in order."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+from app.conversation.readback import arrived
+from app.conversation.sending import Head, Later, Reading, Sending, settle_attempt, settle_reading, take
+from app.conversation.services import Services
+from app.conversation.state import ConversationState
+from app.conversation.store import insert_rows, own, settle
+from app.errors import GatewayError
+from app.gateway.outcome import Outcome, Retry, Sent, Unauthorized
+from app.gateway.outgoing import render
+
+log = structlog.get_logger(__name__)
+
+#: A request that has not begun this long after it was taken is not begun any more: whoever took the
+#: conversation over meanwhile may be sending it.
+STALE_AFTER = 1.5
+#: Two deliveries this far apart can't be confused by clocks that differ a little.
+GAP = timedelta(seconds=10)
+
+_SENT_BEFORE = text(
+    """
+    SELECT COALESCE(content->>'text', '') AS body, sent_at FROM (
+        SELECT content, COALESCE(sent_at, created_at) AS sent_at, place FROM delivery
+        WHERE conversation_id = :id AND kind = 'message' AND status = 'sent'
+        ORDER BY place DESC LIMIT 60) newest
+    ORDER BY place
+    """
+).columns(sent_at=TIMESTAMP(timezone=True))
+
+_CREATED = text(
+    "SELECT min(started_at) AS first FROM delivery_attempt WHERE delivery_id = :delivery"
+).columns(first=TIMESTAMP(timezone=True))
+
+
+class Outbox:
+    """The deliveries of one owned conversation."""
+
+    def __init__(self, services: Services, state: ConversationState) -> None:
+        self._services = services
+        self._state = state
+        self._lock = asyncio.Lock()
+        self._again = False
+        self.later: datetime | None = None
+        """When the first open delivery is to be looked at again; None: nothing is open."""
+        self.failures = 0
+        """Attempts of the first open delivery that failed since it was first tried here."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being sent."""
+        return self._lock.locked()
+
+    async def run(self, head: Head = None) -> None:
+        """Send until nothing is due. `head` was taken by the caller; else the first open delivery is."""
+        if self._lock.locked() and head is None:
+            self._again = True
+            return
+        async with self._lock:
+            if head is None:
+                head = await self._take()
+            while True:
+                while isinstance(head, Sending | Reading):
+                    head = await self._work(head)
+                self.later = head.at if isinstance(head, Later) else None
+                if not self._again:
+                    return
+                self._again = False
+                head = await self._take()
+
+    async def _take(self) -> Head:
+        services, state = self._services, self._state
+        async with services.engine.begin() as connection:
+            await own(connection, state.id, state.epoch)
+            endpoint = services.endpoints[state.endpoint]
+            head = await take(connection, state, endpoint, services.pauses, services.now())
+            await settle(connection, state.id)
+        return head
+
+    async def _work(self, head: Sending | Reading) -> Head:
+        """Send or read back (no transaction is open meanwhile), write the result, take what is next."""
+        services, state = self._services, self._state
+        endpoint = services.endpoints[state.endpoint]
+        outcome: Outcome | None = None
+        found: bool | None = None
+        if isinstance(head, Sending):
+            outcome = await self._send(head)
+        else:
+            found = await self._read_back(head)
+        now = services.now()
+        newly_paused = False
+        async with services.engine.begin() as connection:
+            await own(connection, state.id, state.epoch)
+            if isinstance(head, Sending):
+                assert outcome is not None
+                dead = await settle_attempt(connection, head, outcome, now)
+                if isinstance(outcome, Unauthorized):
+                    newly_paused = await services.pauses.pause(connection, endpoint)
+            else:
+                dead = await settle_reading(connection, head, found, now)
+            incidents = []
+            if newly_paused:
+                detail = {"status": getattr(outcome, "status", None)}
+                incidents.append(self._incident("endpoint_paused", None, detail))
+            if dead is not None:
+                incidents.append(
+                    self._incident("dead_letter", state.id, {"delivery": head.delivery_id, "reason": dead})
+                )
+            await insert_rows(connection, "incident", incidents)
+            next_head = await take(connection, state, endpoint, services.pauses, services.now())
+            await settle(connection, state.id)
+        self._note(head, outcome, found, dead)
+        if isinstance(outcome, Sent) and services.pauses.paused(state.endpoint):
+            await services.pauses.resume(state.endpoint)
+            log.info("endpoint_resumed", endpoint=state.endpoint)
+        return next_head
+
+    def _incident(
+        self, kind: str, conversation_id: int | None, detail: dict[str, object]
+    ) -> dict[str, object]:
+        return {
+            "kind": kind,
+            "endpoint": self._state.endpoint,
+            "conversation_id": conversation_id,
+            "detail": detail,
+        }
+
+    def _note(
+        self, head: Sending | Reading, outcome: Outcome | None, found: bool | None, dead: str | None
+    ) -> None:
+        if isinstance(outcome, Sent) or found or dead is not None:
+            self.failures = 0
+        else:
+            self.failures += 1
+        if not isinstance(outcome, Sent):
+            log.warning(
+                "delivery_unsettled" if dead is None else "delivery_dead",
+                endpoint=self._state.endpoint,
+                conversation=self._state.id,
+                delivery=head.delivery_id,
+                attempt=head.number,
+                outcome=type(outcome).__name__ if outcome else f"read_back_{found}",
+                status=getattr(outcome, "status", None),
+                reason=dead,
+            )
+
+    async def _send(self, sending: Sending) -> Outcome:
+        services, state = self._services, self._state
+        endpoint = services.endpoints[state.endpoint]
+        if (services.now() - sending.taken_at).total_seconds() > STALE_AFTER:
+            return Retry(None, None, "taken too long ago")
+        if sending.kind == "message":
+            return await services.gateway.send(endpoint, state.external_id, render(sending.content))
+        content = sending.content
+        if sending.kind in ("assignment", "return"):
+            return await services.gateway.assign(
+                endpoint, state.external_id, content["assignment"], user=content.get("user")
+            )
+        return await services.gateway.post_agent_assignment(
+            endpoint,
+            state.external_id,
+            content["webhook_id"],
+            max_total_minutes=content.get("max_total_minutes"),
+            user_timeout_minutes=content.get("user_timeout_minutes"),
+        )
+
+    async def _read_back(self, reading: Reading) -> bool | None:
+        """Whether the delivery arrived; None when 8x8 can't tell now."""
+        services, state = self._services, self._state
+        endpoint = services.endpoints[state.endpoint]
+        try:
+            there = await services.gateway.messages(endpoint, state.external_id, size=100)
+        except GatewayError:
+            return None
+        async with services.engine.connect() as connection:
+            before = list(await connection.execute(_SENT_BEFORE, {"id": state.id}))
+            first = (await connection.execute(_CREATED, {"delivery": reading.delivery_id})).scalar_one()
+        since, sent = window(first, [(row.sent_at, row.body) for row in before])
+        texts = [
+            message.text
+            for message in reversed(there)
+            if message.author_type == "bot" and (message.created_at is None or message.created_at >= since)
+        ]
+        return arrived(texts, sent, reading.content.get("text") or "")
+
+
+def window(first: datetime, before: list[tuple[datetime, str]]) -> tuple[datetime, list[str]]:
+    """From when on messages are compared, and the deliveries sent since.
+
+    The stretch begins in a pause of at least `GAP`, so that clocks which differ a little put no message on
+    the wrong side. `first`: when the delivery in doubt was first tried. `before`: others, oldest first.
+    """
+    later = first
+    sent: list[str] = []
+    for sent_at, body in reversed(before):
+        if later - sent_at >= GAP:
+            break
+        sent.insert(0, body)
+        later = min(later, sent_at)
+    return later - GAP / 2, sent

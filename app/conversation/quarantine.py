@@ -1,0 +1,42 @@
+"""Conversations that kill their workers.
+
+A worker that dies leaves its conversations to others. From then on such a conversation is a suspect: its
+turns run one at a time in a worker and leave a mark (`trial_epoch`) before they begin, so that only the one
+that was running when the worker died is blamed. After `DEATHS_ALLOWED` deaths without a committed turn it is
+quarantined: its waiting inputs are set aside, ops see an incident, the user gets `on_error`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.conversation.draft import Draft
+from app.conversation.state import ConversationState, WaitingEvent
+from app.conversation.store import own
+
+#: Deaths of owners that a conversation may cause.
+DEATHS_ALLOWED = 3
+
+_TRIAL = text("UPDATE conversation SET trial_epoch = epoch WHERE id = :id")
+
+
+async def begin_trial(engine: AsyncEngine, state: ConversationState) -> None:
+    """Leave the mark that says: this conversation was being handled."""
+    async with engine.begin() as connection:
+        await own(connection, state.id, state.epoch)
+        await connection.execute(_TRIAL, {"id": state.id})
+
+
+def quarantine(draft: Draft, waiting: list[WaitingEvent]) -> None:
+    """Set what waits aside and tell the user and ops. `parley conversations redrive` brings it back."""
+    state = draft.state
+    if state.dialog is not None:
+        draft.end_dialog("failed", "quarantined")
+    for timer in list(state.timers):
+        draft.end_timer(timer, "cancelled")
+    for event in waiting:
+        draft.handled(event, "quarantined")
+    draft.changes.conversation["quarantined_at"] = draft.now
+    draft.incident("quarantined", deaths=state.deaths, events=[event.id for event in waiting])
+    draft.deliver("message", {"text": draft.endpoint.on_error.message})

@@ -1,0 +1,93 @@
+"""What a worker keeps in memory of a conversation it owns.
+
+Only the owner writes these things, so memory and database agree for as long as the epoch holds. After any
+error the memory is thrown away and read again: the database decides what happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.conversation.journal import Entry
+
+
+@dataclass(slots=True)
+class TimerState:
+    """An open timer."""
+
+    id: int
+    kind: str
+    due_at: datetime
+    dialog_id: int | None
+    position: int | None
+
+
+@dataclass(slots=True)
+class DialogState:
+    """The open dialog and everything its replay needs."""
+
+    id: int
+    bot: str
+    seed: int
+    started_at: datetime
+    session_data: dict[str, Any]
+    contact_data: dict[str, Any]
+    status: str = "running"
+    entries: list[Entry] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class SessionState:
+    """The open session."""
+
+    id: int
+    number: int
+    data: dict[str, Any]
+    started_at: datetime
+    last_input_at: datetime | None = None
+    runs: int = 0
+    divergences: int = 0
+    active_started: bool = False
+
+
+@dataclass(slots=True)
+class ConversationState:
+    """One owned conversation."""
+
+    id: int
+    endpoint: str
+    external_id: str
+    epoch: int
+    channel: str | None = None
+    contact_id: int | None = None
+    contact: dict[str, Any] = field(default_factory=dict)
+    state: str = "created"
+    state_at: datetime | None = None
+    assignment: dict[str, Any] | None = None
+    control: str = "bot"
+    handled_at: datetime | None = None
+    sessions: int = 0
+    deaths: int = 0
+    session: SessionState | None = None
+    dialog: DialogState | None = None
+    timers: list[TimerState] = field(default_factory=list)
+    left_running: list[UUID] = field(default_factory=list)
+    """Prefect runs that a dead owner left behind."""
+
+    def timer(self, kind: str) -> TimerState | None:
+        """The open timer of that kind."""
+        return next((timer for timer in self.timers if timer.kind == kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingEvent:
+    """An event that has not been handled."""
+
+    id: int
+    type: str
+    payload: dict[str, Any] | None
+    at: datetime
+    received_at: datetime

@@ -1,0 +1,216 @@
+"""Handling what waits in one owned conversation: events, timers, and the bot's turns.
+
+A turn replays the dialog's journal with the new input and goes on until the bot waits again. Input, outputs
+and the event's being handled commit together; before steps run, what was said so far is committed and sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.conversation import dialog as dialogs
+from app.conversation.commit import commit
+from app.conversation.draft import Draft
+from app.conversation.driver import Driver
+from app.conversation.inputs import (
+    Input,
+    as_input,
+    find_input,
+    meaning_of,
+    receive_timer_due,
+    session_expired,
+)
+from app.conversation.journal import Entry
+from app.conversation.needs import Diverged, Failed, RunSteps
+from app.conversation.notes import state_change
+from app.conversation.outbox import Outbox
+from app.conversation.quarantine import DEATHS_ALLOWED, begin_trial, quarantine
+from app.conversation.services import Host, Services
+from app.conversation.state import ConversationState, WaitingEvent
+from app.conversation.steps import run_steps
+from app.conversation.store import waiting_events
+from app.endpoints import Endpoint
+from app.errors import BotError, ConfigurationError
+from app.gateway.meaning import StateChange
+
+
+class TurnTimedOut(BotError):
+    """The turn took longer than the endpoint's turn_timeout."""
+
+
+class Turns:
+    """Handles what waits in one conversation. Used by one task at a time."""
+
+    def __init__(self, services: Services, state: ConversationState, outbox: Outbox) -> None:
+        self._services = services
+        self._state = state
+        self._outbox = outbox
+        self._waiting: list[WaitingEvent] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    @property
+    def _endpoint(self) -> Endpoint:
+        return self._services.endpoints[self._state.endpoint]
+
+    async def look(self) -> bool | None:
+        """Read what waits. True: there is a turn for the bot; False: only notes; None: nothing."""
+        async with self._services.engine.connect() as connection:
+            self._waiting = await waiting_events(connection, self._state.id)
+        state = self._state
+        if self._resuming or receive_timer_due(state, self._services.now()):
+            return True
+        if not self._waiting:
+            return None
+        return find_input(state, self._endpoint, self._waiting) is not None
+
+    def session_number(self) -> int:
+        """Number of the session that the next turn belongs to."""
+        state = self._state
+        if state.session is None:
+            return state.sessions + 1
+        found = find_input(state, self._endpoint, self._waiting)
+        expired = found is not None and session_expired(state, self._endpoint, found.event)
+        return state.sessions + 1 if expired else state.session.number
+
+    async def handle(self, host: Host) -> None:
+        """Handle what `look` found: notes, and at most one input or timeout for the bot."""
+        await self._services.ids.reserve()
+        draft = self._draft()
+        if self._state.deaths >= DEATHS_ALLOWED:
+            quarantine(draft, self._waiting)
+            await self._commit(draft, turn=True)
+        elif self._resuming or self._feed(draft):
+            async with self._on_trial():
+                await self._turn(draft, host)
+        elif draft.changes:
+            await self._commit(draft)
+        await self._sent()
+
+    @property
+    def _resuming(self) -> bool:
+        """A turn was under way when its worker died: it goes on from its journal."""
+        dialog = self._state.dialog
+        return dialog is not None and dialog.status == "running"
+
+    def _draft(self) -> Draft:
+        return Draft(self._state, self._endpoint, self._services.ids, self._services.now())
+
+    @asynccontextmanager
+    async def _on_trial(self) -> AsyncIterator[None]:
+        """A conversation whose owner died is handled alone, and its turn leaves a mark first."""
+        if self._state.deaths == 0:
+            yield
+            return
+        async with self._services.trial:
+            await begin_trial(self._services.engine, self._state)
+            yield
+
+    # inputs
+
+    def _feed(self, draft: Draft) -> bool:
+        """Take notes up to the first input or timeout and journal that; false when there is none."""
+        state = self._state
+        for event in self._waiting:
+            meaning = meaning_of(event)
+            found = as_input(state, self._endpoint, event, meaning)
+            if found is None:
+                dialogs.take_note(draft, event)
+            elif receive_timer_due(state, event.received_at):
+                return self._time_out(draft)
+            else:
+                self._take(draft, found)
+                return True
+        return receive_timer_due(state, draft.now) and self._time_out(draft)
+
+    def _time_out(self, draft: Draft) -> bool:
+        """The bot's `receive(timeout=)` is over."""
+        timer, dialog = self._state.timer("receive"), self._state.dialog
+        assert timer is not None and dialog is not None
+        draft.end_timer(timer, "fired")
+        draft.journal(Entry("timeout", None, {}, max(timer.due_at, dialog.entries[-1].at)))
+        return True
+
+    def _take(self, draft: Draft, found: Input) -> None:
+        """Give an input to the open dialog, in a session and a dialog begun for it where none is open."""
+        state, event = self._state, found.event
+        if session_expired(state, self._endpoint, event):
+            draft.end_session("expired")
+        session = state.session or draft.start_session(event.received_at)
+        session.active_started = True
+        session.last_input_at = event.received_at
+        draft.save_session()
+        draft.answers(event)
+        if isinstance(found.meaning, StateChange):
+            state_change(draft, event, found.meaning)
+        if state.dialog is None:
+            dialogs.start_dialog(draft)
+        timer = state.timer("receive")
+        if timer is not None:
+            draft.end_timer(timer, "cancelled")
+        dialogs.take_input(draft, found)
+
+    # the bot
+
+    async def _turn(self, draft: Draft, host: Host) -> None:
+        """Drive the open dialog until it rests."""
+        try:
+            driver = dialogs.drive(self._services, self._state)
+        except ConfigurationError as error:
+            dialogs.rest(draft, Failed(error, "import"))
+            await self._commit(draft, turn=True)
+            return
+        try:
+            await self._drive(driver, draft, host)
+        finally:
+            driver.close()
+
+    async def _drive(self, driver: Driver, draft: Draft, host: Host) -> None:
+        deadline = asyncio.get_running_loop().time() + self._endpoint.turn_timeout
+        while True:
+            need = driver.run()
+            if isinstance(need, Diverged) and dialogs.restart(draft, need):
+                driver.close()
+                driver = dialogs.drive(self._services, self._state)
+                continue
+            dialogs.keep(driver, draft)
+            if not isinstance(need, RunSteps):
+                dialogs.rest(draft, need)
+                await self._commit(draft, turn=True)
+                return
+            draft.dialog_status("running")
+            await self._commit(draft)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    results = run_steps(need.calls, host, self._services)
+                    draft = self._draft()
+                    async for entry, last in results:
+                        draft.now = entry.at
+                        draft.journal(entry)
+                        driver.feed(entry)
+                        if not last:
+                            await self._commit(draft)
+                            draft = self._draft()
+            except TimeoutError:
+                draft = self._draft()
+                dialogs.rest(draft, Failed(TurnTimedOut(), "turn_timeout"))
+                await self._commit(draft, turn=True)
+                return
+
+    # commits
+
+    async def _commit(self, draft: Draft, *, turn: bool = False) -> None:
+        """Write the draft; what is to be sent goes out meanwhile, in its order."""
+        sending = await commit(self._services, draft, turn=turn)
+        if turn:
+            self._state.deaths = 0
+        if sending is not None or draft.changes.deliveries:
+            await self._sent()
+            self._sending = asyncio.create_task(self._outbox.run(sending))
+
+    async def _sent(self) -> None:
+        """Return when what was committed has been tried once."""
+        if self._sending is not None:
+            task, self._sending = self._sending, None
+            await task

@@ -1,0 +1,161 @@
+"""Whose conversation it is: worker rows, claims and releases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_REGISTER = text(
+    """
+    INSERT INTO worker (host, pid, process_started, alive_until)
+    VALUES (:host, :pid, :started, now() + :lease) RETURNING id
+    """
+)
+
+_RENEW = text(
+    """
+    UPDATE worker SET alive_until = now() + :lease WHERE id = :worker
+    RETURNING alive_until
+    """
+)
+
+_STOP = text("UPDATE worker SET stopped_at = now(), alive_until = now() WHERE id = :worker")
+
+_SIBLINGS = text(
+    """
+    SELECT id, pid, process_started FROM worker
+    WHERE host = :host AND alive_until > now() AND stopped_at IS NULL
+    """
+)
+
+_BURY = text("UPDATE worker SET alive_until = now() WHERE id = ANY(:workers)")
+
+_FREE = """
+    c.due_at <= now() AND (
+        c.owner IS NULL
+        OR (c.owner = :worker AND c.id <> ALL(:hosted))
+        OR (c.owner <> :worker AND NOT EXISTS (
+            SELECT 1 FROM worker w WHERE w.id = c.owner AND w.alive_until > now()))
+    )
+"""
+
+#: An owner that died is one more death. After the first, only a conversation whose turn had begun (see
+#: quarantine.py) is blamed for the next.
+_CLAIM = text(
+    f"""
+    WITH wanted AS (
+        SELECT picked.id, picked.owner FROM unnest(CAST(:endpoints AS text[]), CAST(:slots AS int[]))
+            AS room(endpoint, slots)
+        CROSS JOIN LATERAL (
+            SELECT c.id, c.owner FROM conversation c
+            WHERE c.endpoint = room.endpoint AND {_FREE}
+            ORDER BY c.due_at LIMIT room.slots FOR NO KEY UPDATE OF c SKIP LOCKED
+        ) picked
+    )
+    UPDATE conversation c SET owner = :worker, epoch = c.epoch + 1,
+        deaths = CASE
+            WHEN wanted.owner IS NULL OR wanted.owner = :worker THEN c.deaths
+            WHEN c.deaths = 0 THEN 1
+            WHEN c.trial_epoch = c.epoch THEN c.deaths + 1
+            ELSE c.deaths END
+    FROM wanted WHERE c.id = wanted.id
+    RETURNING c.id, c.endpoint, c.epoch, wanted.owner AS previous
+    """  # noqa: S608 - no value is put into the text
+)
+
+_WANTED = text(
+    f"""
+    SELECT room.endpoint FROM unnest(CAST(:endpoints AS text[])) AS room(endpoint)
+    WHERE EXISTS (SELECT 1 FROM conversation c WHERE c.endpoint = room.endpoint AND {_FREE})
+    """  # noqa: S608 - no value is put into the text
+)
+
+_OWN_DUE = text("SELECT id FROM conversation WHERE owner = :worker AND due_at <= now()")
+
+_RELEASE = text(
+    """
+    UPDATE conversation SET owner = NULL, deaths = deaths + :failed
+    WHERE id = :id AND epoch = :epoch AND owner = :worker
+    RETURNING COALESCE(due_at <= now(), false) AS due
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A conversation that is this worker's now."""
+
+    conversation_id: int
+    endpoint: str
+    epoch: int
+    take_over: bool
+
+
+async def register(
+    connection: AsyncConnection, *, host: str, pid: int, started: float, lease: timedelta
+) -> int:
+    """Insert this worker's row; its id."""
+    values = {"host": host, "pid": pid, "started": started, "lease": lease}
+    return int((await connection.execute(_REGISTER, values)).scalar_one())
+
+
+async def renew(connection: AsyncConnection, worker: int, lease: timedelta) -> None:
+    """Say that the worker is alive."""
+    await connection.execute(_RENEW, {"worker": worker, "lease": lease})
+
+
+async def stop(connection: AsyncConnection, worker: int) -> None:
+    """Say that the worker has ended in good order."""
+    await connection.execute(_STOP, {"worker": worker})
+
+
+async def siblings(connection: AsyncConnection, host: str) -> list[tuple[int, int, float | None]]:
+    """Workers of this host that are said to be alive: (id, pid, when that process started)."""
+    rows = await connection.execute(_SIBLINGS, {"host": host})
+    return [(row.id, row.pid, row.process_started) for row in rows]
+
+
+async def bury(connection: AsyncConnection, workers: Sequence[int]) -> None:
+    """End the lease of workers known to be dead, so that nobody waits for it."""
+    await connection.execute(_BURY, {"workers": list(workers)})
+
+
+async def claim(
+    connection: AsyncConnection, worker: int, slots: Mapping[str, int], hosted: Sequence[int]
+) -> list[Claim]:
+    """Claim conversations that are due, longest due first, at most `slots` of each endpoint."""
+    values = {
+        "endpoints": list(slots),
+        "slots": list(slots.values()),
+        "worker": worker,
+        "hosted": list(hosted),
+    }
+    return [
+        Claim(row.id, row.endpoint, row.epoch, row.previous is not None and row.previous != worker)
+        for row in await connection.execute(_CLAIM, values)
+    ]
+
+
+async def wanted(
+    connection: AsyncConnection, worker: int, endpoints: Sequence[str], hosted: Sequence[int]
+) -> list[str]:
+    """Which of these endpoints have a conversation that is due and nobody's."""
+    values = {"endpoints": list(endpoints), "worker": worker, "hosted": list(hosted)}
+    return list((await connection.execute(_WANTED, values)).scalars())
+
+
+async def own_due(connection: AsyncConnection, worker: int) -> list[int]:
+    """The worker's own conversations that are due."""
+    return list((await connection.execute(_OWN_DUE, {"worker": worker})).scalars())
+
+
+async def release(
+    connection: AsyncConnection, worker: int, conversation_id: int, epoch: int, *, failed: bool
+) -> bool:
+    """Give a conversation back; true when it is due again already. `failed`: it could not be handled."""
+    values = {"id": conversation_id, "epoch": epoch, "worker": worker, "failed": int(failed)}
+    return bool((await connection.execute(_RELEASE, values)).scalar_one_or_none())

@@ -1,0 +1,47 @@
+"""LISTEN: which conversations became due, told at once. Losing it costs a second: the sweep looks anyway."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+
+from app.database.engine import DUE_CHANNEL, connect
+
+log = structlog.get_logger(__name__)
+
+
+def ids_of(payload: str) -> list[int]:
+    """The ids of a notification: `id,id,…`."""
+    return [int(part) for part in payload.split(",") if part.isascii() and part.isdigit()]
+
+
+def _set(closed: asyncio.Event, connection: object) -> None:
+    closed.set()
+
+
+async def listen(url: str, told: Callable[[list[int]], None]) -> None:
+    """Call `told` with the ids of each notification, for ever; reconnects by itself."""
+    pause = 0.1
+    while True:
+        try:
+            connection = await connect(url, application="parley listen")
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("listen_failed", error=type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2.0)
+            continue
+        closed = asyncio.Event()
+        try:
+            connection.add_termination_listener(functools.partial(_set, closed))
+            await connection.add_listener(DUE_CHANNEL, lambda *told_of: told(ids_of(str(told_of[3]))))
+            pause = 0.1
+            await closed.wait()
+            log.warning("listen_lost")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("listen_failed", error=type(error).__name__)
+        finally:
+            connection.terminate()

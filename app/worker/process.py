@@ -1,0 +1,133 @@
+"""A worker as a process: the event loop in a thread of its own, signals and the watchdog in the main one.
+
+In the main thread Prefect would replace the handler of SIGTERM, and every open run would end Crashed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+import structlog
+
+from app.conversation.draft import IdPools
+from app.conversation.ids import Ids
+from app.conversation.pauses import Pauses
+from app.conversation.services import Services
+from app.database.engine import WORKER, create_engine
+from app.endpoints import Endpoints
+from app.gateway.client import GatewayClient
+from app.settings import Settings
+from app.bots import load_bot
+from app.worker.runs import NoRuns, Runs
+from app.worker.watchdog import Watchdog
+from app.worker.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+#: How long a worker may take to end before it is ended.
+DRAIN = 10.0
+
+
+def run(
+    settings: Settings,
+    endpoints: Endpoints,
+    *,
+    database_url: str,
+    make_runs: Callable[[], Runs] = NoRuns,
+) -> int:
+    """Work until SIGINT or SIGTERM; the exit code. `make_runs` is called in the event loop's thread."""
+    process = _Process(settings, endpoints, database_url, make_runs)
+    return process.run()
+
+
+class _Process:
+    def __init__(
+        self, settings: Settings, endpoints: Endpoints, url: str, make_runs: Callable[[], Runs]
+    ) -> None:
+        self._settings = settings
+        self._endpoints = endpoints
+        self._url = url
+        self._make_runs = make_runs
+        self._watchdog = Watchdog(settings.stuck_after)
+        self._stop = threading.Event()
+        self._done = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._worker: Worker | None = None
+
+    def run(self) -> int:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        thread = threading.Thread(target=self._thread, name="sessions", daemon=True)
+        thread.start()
+        while not self._stop.is_set() and not self._done.wait(0.5):
+            self._watchdog.check()
+        self._ask_to_stop()
+        if not self._done.wait(DRAIN):
+            log.error("drain_timed_out")
+            return 1
+        if self._failure is not None:
+            raise self._failure
+        return 0
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stop.set()
+
+    def _ask_to_stop(self) -> None:
+        if self._loop is not None and self._worker is not None and not self._done.is_set():
+            self._loop.call_soon_threadsafe(self._worker.stop)
+
+    def _thread(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                self._loop = runner.get_loop()
+                runner.run(self._main())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._done.set()
+
+    async def _main(self) -> None:
+        watchdog = asyncio.create_task(self._watchdog.feed())
+        engine = create_engine(self._url, WORKER, application="parley work")
+        endpoints = self._endpoints.by_name()
+        gateway = GatewayClient()
+        executor = ThreadPoolExecutor(self._settings.step_threads, thread_name_prefix="step")
+        ids = IdPools(
+            session=Ids(engine, "session_id_seq"),
+            dialog=Ids(engine, "dialog_id_seq"),
+            delivery=Ids(engine, "delivery_id_seq", block=500),
+            timer=Ids(engine, "timer_id_seq"),
+        )
+        services = Services(
+            engine=engine,
+            ids=ids,
+            gateway=gateway,
+            endpoints=endpoints,
+            bots=load_bot,
+            executor=executor,
+            pauses=Pauses(engine, endpoints),
+        )
+        self._worker = Worker(self._settings, services, self._make_runs(), self._url)
+        if self._stop.is_set():
+            return
+        try:
+            await self._worker.run()
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+            await gateway.aclose()
+            await engine.dispose()
+            watchdog.cancel()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:  # not on Windows
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

@@ -1,0 +1,176 @@
+"""The Prefect runs of one open conversation: one at a time, each of one session."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.conversation.services import PlainHost, Services
+from app.conversation.state import ConversationState
+from app.conversation.turn import Turns
+from app.worker import run_rows
+from app.worker.runs import Attempt, Run, Runs
+
+log = structlog.get_logger(__name__)
+
+#: A run ends after so many turns or seconds, and the next turn opens another.
+MOST_TURNS = 500
+LONGEST = 24 * 3600.0
+#: Retries of a delivery are the run's for this long; after that they come back through `due_at`.
+RETRIES_FOR = 60.0
+
+_background: set[asyncio.Task[None]] = set()
+
+
+class SessionRuns:
+    """Opens a run for the session's first turn and hands it the turns."""
+
+    def __init__(
+        self, services: Services, runs: Runs, state: ConversationState, worker: int, run_wait: float
+    ) -> None:
+        self._services = services
+        self._runs = runs
+        self._state = state
+        self._worker = worker
+        self._run_wait = run_wait
+        self._run: Run | None = None
+        self._row: UUID | None = None
+        self._opened_at: datetime | None = None
+        self._began = 0.0
+        self._waited = False
+        self._number = 0
+        self._trouble_since: float | None = None
+
+    async def turn(self, turns: Turns) -> None:
+        """Run a turn in the open run; as a plain function while there is none."""
+        run = await self._current(turns.session_number())
+        if run is None:
+            await turns.handle(PlainHost())
+        else:
+            await run.turn(turns.handle)
+            self._record(run)
+
+    async def retry(self, attempt: Attempt) -> None:
+        """Retry a delivery, where ops see it for the first minute."""
+        now = time.monotonic()
+        self._trouble_since = self._trouble_since or now
+        run = self._run
+        if (
+            run is not None
+            and not run.ended
+            and await run.opened(0)
+            and now - self._trouble_since < RETRIES_FOR
+        ):
+            await run.retry(attempt)
+            settled = False
+        else:
+            settled = await attempt()
+        if settled:
+            self._trouble_since = None
+
+    def close(self) -> None:
+        """Let the run end."""
+        run, self._run = self._run, None
+        if run is not None:
+            run.close()
+            _later(self._closed(run, self._row))
+            self._row = None
+
+    async def _current(self, session_number: int) -> Run | None:
+        """The open run of that session, begun if need be; None when it isn't open yet."""
+        run = self._run
+        if run is not None and (
+            run.ended
+            or run.session_number != session_number
+            or run.turns >= MOST_TURNS
+            or time.monotonic() - self._began > LONGEST
+        ):
+            self.close()
+            run = None
+        if run is None:
+            run = self._run = self._open(session_number)
+            if run is None:
+                return None
+        within = 0.0 if self._waited else self._run_wait
+        self._waited = True
+        return run if await run.opened(within) else None
+
+    def _open(self, session_number: int) -> Run | None:
+        state = self._state
+        session = state.session
+        before = session.runs if session is not None and session.number == session_number else 0
+        self._number = before + 1
+        self._waited = False
+        self._began = time.monotonic()
+        self._opened_at = self._services.now()
+        return self._runs.open(
+            endpoint=state.endpoint,
+            conversation=state.external_id,
+            bot=self._services.endpoints[state.endpoint].flow,
+            session=session_number,
+            number=self._number,
+        )
+
+    def _record(self, run: Run) -> None:
+        """Once the session is stored and the run is known: the row that ties them together."""
+        session, flow_run = self._state.session, run.flow_run_id
+        if (
+            self._row is not None
+            or session is None
+            or flow_run is None
+            or session.number != run.session_number
+        ):
+            return
+        self._row = flow_run
+        session.runs = max(session.runs, self._number)
+        assert self._opened_at is not None
+        _later(
+            run_rows.opened(
+                self._services.engine,
+                session=session.id,
+                conversation=self._state.id,
+                worker=self._worker,
+                number=self._number,
+                flow_run=flow_run,
+                name=f"{self._state.endpoint} · {self._state.external_id} · {session.number}.{self._number}",
+                opened_at=self._opened_at,
+            )
+        )
+
+    async def _closed(self, run: Run, row: UUID | None) -> None:
+        await run.wait_closed()
+        if row is not None:
+            await run_rows.closed(
+                self._services.engine,
+                flow_run=row,
+                state=run.final_state,
+                turns=run.turns,
+                retries=run.retries,
+            )
+
+
+def _later(work: Coroutine[Any, Any, None]) -> None:
+    """Do it beside everything else; a database that is away now only costs the row."""
+
+    async def guarded() -> None:
+        try:
+            await work
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("run_row_not_written", error=type(error).__name__)
+
+    task = asyncio.create_task(guarded())
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+
+
+async def finish_rows(within: float) -> None:
+    """Wait for rows being written, at most `within` seconds."""
+    if _background:
+        await asyncio.wait(list(_background), timeout=within)

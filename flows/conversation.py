@@ -1,0 +1,159 @@
+"""Prefect's side of a conversation: one flow run for each lively stretch of a session.
+
+The run waits for work and runs each turn as a task; steps and retries get task runs of their own. Prefect
+holds ids, names and durations: no text, no result. The worker never waits for Prefect with a reply (see runs.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, Protocol
+
+import structlog
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled
+
+from app.conversation.services import Work
+from app.errors import ParleyError
+from app.worker.runs import Job, Retrying
+
+log = structlog.get_logger(__name__)
+
+#: A delivery that could not be settled within this many tries of one task comes back through `due_at`.
+RETRIES = 8
+
+
+class TurnFailed(ParleyError):
+    """The turn failed; the worker's log has the details."""
+
+
+class StepDidNotRun(ParleyError):
+    """The step did not come to an end."""
+
+
+class DeliveryUnsettled(ParleyError):
+    """The delivery is not settled yet."""
+
+
+class Inbox(Protocol):
+    """What a run takes its work from."""
+
+    async def next(self) -> Job | Retrying | None:
+        """The next turn or delivery to retry; None: end."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody cancelled the run."""
+
+
+#: What tasks are to do, by the number they are given: Prefect sees the number only.
+_work: dict[int, Any] = {}
+_numbers = count(1)
+
+
+@contextmanager
+def handed(what: Any) -> Iterator[int]:
+    """A number under which a task finds `what`."""
+    number = next(_numbers)
+    _work[number] = what
+    try:
+        yield number
+    finally:
+        del _work[number]
+
+
+class PrefectHost:
+    """Runs the steps of a turn as task runs of the open flow run."""
+
+    async def step(self, name: str, work: Work) -> None:
+        """Run a bot's step."""
+        begun: list[bool] = []
+
+        async def once() -> None:
+            begun.append(True)
+            await work()
+
+        try:
+            with handed(once) as number:
+                await step(name, number)
+        except Exception:
+            if begun:
+                raise
+            await work()  # Prefect could not run it: the step runs all the same
+
+
+@task(name="turn", task_run_name="turn {turn_number}", cache_policy=NO_CACHE, persist_result=False)
+async def turn(turn_number: int, number: int) -> None:
+    """One turn of the bot, with the first sending of what it says."""
+    job: Job = _work[number]
+    try:
+        await job.execute(PrefectHost())
+    except Exception as error:
+        raise TurnFailed(f"The turn failed: {type(error).__name__}") from None
+
+
+@task(name="step", task_run_name="{step_name}", cache_policy=NO_CACHE, persist_result=False)
+async def step(step_name: str, number: int) -> None:
+    """One step of a bot."""
+    try:
+        await _work[number]()
+    except Exception as error:
+        raise StepDidNotRun(f"The step did not come to an end: {type(error).__name__}") from None
+
+
+@task(
+    name="retry delivery",
+    retries=RETRIES,
+    retry_delay_seconds=0,  # the attempt itself waits for its time: Retry-After and backoff decide
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+async def retry(number: int) -> None:
+    """Try a delivery until it is settled."""
+    retrying: Retrying = _work[number]
+    if not await retrying.attempt():
+        raise DeliveryUnsettled
+
+
+@flow(name="conversation", persist_result=False, validate_parameters=False)
+async def conversation(inbox: int) -> State[Any] | None:
+    """Take turns, and deliveries to retry, until the session's run is over."""
+    source: Inbox = _work[inbox]
+    turns = 0
+    retries: list[asyncio.Task[None]] = []
+    while (job := await source.next()) is not None:
+        if not job.take():
+            continue
+        if isinstance(job, Job):
+            turns += 1
+            await _turn(job, turns)
+        else:
+            retries.append(asyncio.create_task(_retry(job)))
+    await asyncio.gather(*retries)
+    return Cancelled(message="Cancelled from outside.") if source.cancelled else None
+
+
+async def _turn(job: Job, turn_number: int) -> None:
+    """Run a turn; whatever becomes of its task run, the turn itself happens once."""
+    try:
+        with handed(job) as number:
+            await turn(turn_number, number)
+    except Exception:
+        if not job.begun:
+            await job.execute()
+
+
+async def _retry(retrying: Retrying) -> None:
+    """Retry a delivery as a task; what it could not settle comes back later."""
+    try:
+        with handed(retrying) as number:
+            await retry(number)
+    except Exception as error:
+        log.info("retries_ended", error=type(error).__name__)
+    finally:
+        retrying.finish()
