@@ -1,0 +1,116 @@
+"""All that the receiver asks of the database, and the one place where its errors are translated."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import asyncpg
+import structlog
+
+from app.database.engine import RECEIVER
+from app.receiver import inbox
+from app.receiver.inbox import Arrival, Stored, Unavailable
+from app.receiver.pool import Connection, Pool, close, create_pool
+from app.receiver.throttle import Throttle
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+#: How long a batch waits for a locked row, in seconds, before its events are stored singly.
+BRIEFLY = 0.1
+BATCHES, OTHERS = 2, 6
+
+#: The connection broke: another one may work.
+BROKEN = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+#: The database can't be used now. Any other of its errors is about the statement.
+AWAY = (
+    *BROKEN,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+PIN = """
+INSERT INTO endpoint_state AS s (endpoint, tenant) VALUES ($1, $2)
+ON CONFLICT (endpoint) DO UPDATE SET tenant = COALESCE(s.tenant, excluded.tenant)
+RETURNING tenant
+"""
+VERIFIED = """
+INSERT INTO endpoint_state (endpoint, verified_at) VALUES ($1, now())
+ON CONFLICT (endpoint) DO UPDATE SET verified_at = excluded.verified_at
+"""
+
+
+class Database:
+    """Connections and what is done with them. Every method raises Unavailable while the database is away."""
+
+    def __init__(self, batches: Pool, others: Pool) -> None:
+        self._batches, self._others = batches, others
+        self._complaints = Throttle(1.0)
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """The database at `url`; nothing connects yet."""
+        return cls(
+            await create_pool(url, size=BATCHES, lock=BRIEFLY, application="parley-receiver-batch"),
+            await create_pool(url, size=OTHERS, lock=RECEIVER.lock, application="parley-receiver"),
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await close(self._batches)
+        await close(self._others)
+
+    async def store_together(self, arrivals: Sequence[Arrival]) -> list[Stored]:
+        """Store events in one transaction, waiting only briefly for rows that are locked."""
+        return await self._do(self._batches, lambda connection: inbox.store(connection, arrivals))
+
+    async def store_singly(self, arrival: Arrival) -> Stored:
+        """Store one event, waiting as long as a receiver may."""
+        [stored] = await self._do(self._others, lambda connection: inbox.store(connection, [arrival]))
+        return stored
+
+    async def report_mismatch(self, arrival: Arrival) -> bool:
+        """Make the incident of an event id that came with another body; True if it is a new one."""
+        return await self._do(self._others, lambda connection: inbox.report_mismatch(connection, arrival))
+
+    async def pin_tenant(self, endpoint: str, tenant: str) -> str:
+        """The endpoint's pinned tenant: this one, if none was pinned before."""
+        pinned = await self._do(self._others, lambda connection: connection.fetchval(PIN, endpoint, tenant))
+        return str(pinned)
+
+    async def note_verified(self, endpoint: str) -> None:
+        """Note that 8x8 tested the connection just now."""
+        await self._do(self._others, lambda connection: connection.execute(VERIFIED, endpoint))
+
+    async def version(self) -> str | None:
+        """The version of the tables; None where there are none."""
+        try:
+            found = await self._do(
+                self._others,
+                lambda connection: connection.fetchval("SELECT version_num FROM alembic_version"),
+            )
+        except asyncpg.UndefinedTableError:
+            return None
+        return None if found is None else str(found)
+
+    async def _do(self, pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do it, once more if the connection turns out to be broken: all that is done here may be repeated."""
+        try:
+            try:
+                return await _once(pool, work)
+            except TimeoutError:  # an OSError too, but the next one would only wait again
+                raise
+            except BROKEN:
+                return await _once(pool, work)
+        except AWAY as error:
+            if self._complaints.passes():
+                log.warning("database_away", error=type(error).__name__)
+            raise Unavailable("the database is away") from None
+
+
+async def _once(pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async with pool.acquire(timeout=RECEIVER.pool_wait) as connection:
+        return await work(connection)
