@@ -100,7 +100,7 @@ _TIMELINE = text(
 
 @dataclass(frozen=True)
 class Happening:
-    """A line of a timeline. `id` is the row's; of journal entries the dialog's, of attempts the delivery's."""
+    """A line of a timeline. `id` is the row's; of journal entries the dialog's, of attempts its delivery."""
 
     at: datetime
     kind: str

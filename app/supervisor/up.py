@@ -45,7 +45,7 @@ class Up:
         self.deploying: Process | None = None
 
     async def run(self) -> int:
-        """Run until SIGINT or SIGTERM. Raises ConfigurationError for a port taken, a part that can't start."""
+        """Run until SIGINT or SIGTERM. Raises ConfigurationError for a taken port, a part that fails."""
         check_ports(self.ports())
         lock = self._lock()
         stop = asyncio.Event()
