@@ -92,7 +92,7 @@ class Courier:
 
     async def close(self) -> None:
         """Stop at once and forget what is queued."""
-        tasks, self._tasks = self._tasks, set()
+        tasks = list(self._tasks)
         self._lanes.clear()
         for task in tasks:
             task.cancel()

@@ -1,7 +1,9 @@
 """Tenants, health, and starting over; files behind pre-signed links."""
 
 from litestar import Response, get, post, put
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.sandbox import schema
 from app.sandbox.config import TenantConfig
@@ -18,20 +20,22 @@ async def health() -> schema.Health:
 
 
 @post(API + "/reset")
-async def reset(world: World) -> schema.Health:
+async def reset(world: NamedDependency[World]) -> schema.Health:
     """Forget conversations, logs, faults and what is on its way."""
     await world.reset()
     return schema.Health("ok")
 
 
 @get(API + "/tenants")
-async def tenants(world: World) -> schema.Tenants:
+async def tenants(world: NamedDependency[World]) -> schema.Tenants:
     """All tenants."""
     return schema.Tenants([_view(world, tenant) for tenant in world.store.tenants.values()])
 
 
 @put(API + "/tenants/{tenant_id:str}")
-async def put_tenant(tenant_id: str, data: schema.TenantBody, world: World) -> schema.TenantView:
+async def put_tenant(
+    tenant_id: FromPath[str], data: JSONBody[schema.TenantBody], world: NamedDependency[World]
+) -> schema.TenantView:
     """Add a tenant or replace it; webhooks not named stay."""
     config = TenantConfig(tenant_id, data.api_key, data.customer_id, data.webhooks, data.queues, data.script)
     return _view(world, world.store.put_tenant(config))
@@ -39,7 +43,11 @@ async def put_tenant(tenant_id: str, data: schema.TenantBody, world: World) -> s
 
 @get("/sandbox/files/{conversation_id:str}/{attachment_id:str}")
 async def file(
-    conversation_id: str, attachment_id: str, expires: int, signature: str, world: World
+    conversation_id: FromPath[str],
+    attachment_id: FromPath[str],
+    expires: FromQuery[int],
+    signature: FromQuery[str],
+    world: NamedDependency[World],
 ) -> Response[bytes]:
     """A file's content by pre-signed link; no key is needed."""
     conversation = world.store.conversations.get(conversation_id)

@@ -1,6 +1,8 @@
 """Play the agent."""
 
 from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from app.sandbox import schema
 from app.sandbox.control.common import API, ONE, conversation_view, find, posted
@@ -11,7 +13,7 @@ AGENT = ONE + "/agent"
 
 
 @get(API + "/queues")
-async def queues(world: World) -> schema.Queues:
+async def queues(world: NamedDependency[World]) -> schema.Queues:
     """All queues and who waits in them."""
     waiting: dict[tuple[str, str], list[Conversation]] = {}
     for conversation in world.store.conversations.values():
@@ -26,7 +28,9 @@ async def queues(world: World) -> schema.Queues:
 
 
 @post(AGENT + "/accept")
-async def accept(conversation_id: str, data: schema.Accept, world: World) -> schema.ConversationView:
+async def accept(
+    conversation_id: FromPath[str], data: JSONBody[schema.Accept], world: NamedDependency[World]
+) -> schema.ConversationView:
     """Take the conversation out of its queue."""
     conversation = find(world, conversation_id)
     world.desk.accept(conversation, data.agent, joined_event=data.joined_event)
@@ -34,20 +38,26 @@ async def accept(conversation_id: str, data: schema.Accept, world: World) -> sch
 
 
 @post(AGENT + "/text")
-async def text(conversation_id: str, data: schema.Say, world: World) -> schema.Posted:
+async def text(
+    conversation_id: FromPath[str], data: JSONBody[schema.Say], world: NamedDependency[World]
+) -> schema.Posted:
     """The agent writes."""
     return posted(world.desk.say(find(world, conversation_id), data.text))
 
 
 @post(AGENT + "/typing")
-async def typing(conversation_id: str, data: schema.Typing, world: World) -> schema.Posted:
+async def typing(
+    conversation_id: FromPath[str], data: JSONBody[schema.Typing], world: NamedDependency[World]
+) -> schema.Posted:
     """The agent begins or stops typing."""
     conversation = find(world, conversation_id)
     return schema.Posted(conversation.id, event_id=world.desk.typing(conversation, data.on))
 
 
 @post(AGENT + "/transfer")
-async def transfer(conversation_id: str, data: schema.Transfer, world: World) -> schema.ConversationView:
+async def transfer(
+    conversation_id: FromPath[str], data: JSONBody[schema.Transfer], world: NamedDependency[World]
+) -> schema.ConversationView:
     """Move the conversation to another queue."""
     conversation = find(world, conversation_id)
     await world.desk.transfer(conversation, data.queue, data.order, data.gap, left_event=data.left_event)
@@ -55,7 +65,10 @@ async def transfer(conversation_id: str, data: schema.Transfer, world: World) ->
 
 
 @post(AGENT + "/leave")
-async def leave(conversation_id: str, world: World) -> schema.ConversationView:
+async def leave(
+    conversation_id: FromPath[str],
+    world: NamedDependency[World],
+) -> schema.ConversationView:
     """The agent is done."""
     conversation = find(world, conversation_id)
     world.desk.leave(conversation)

@@ -3,21 +3,22 @@
 from typing import Annotated
 
 from litestar import get, post
+from litestar.di import NamedDependency
 from litestar.exceptions import ClientException
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from app.sandbox import schema
 from app.sandbox.control.common import API, ONE, conversation_view, find, message_view
 from app.sandbox.model import Message, Tenant
 from app.sandbox.world import World
 
-Since = Annotated[int, Parameter(ge=0, description="only what came after this number")]
-Timeout = Annotated[float, Parameter(ge=0, le=600, description="seconds to wait")]
-Limit = Annotated[int, Parameter(ge=1, le=100_000)]
+Since = Annotated[int, QueryParameter(ge=0, description="only what came after this number")]
+Timeout = Annotated[float, QueryParameter(ge=0, le=600, description="seconds to wait")]
+Limit = Annotated[int, QueryParameter(ge=1, le=100_000)]
 
 
 @post(API + "/conversations")
-async def start(data: schema.Start, world: World) -> schema.ConversationView:
+async def start(data: JSONBody[schema.Start], world: NamedDependency[World]) -> schema.ConversationView:
     """Start a conversation as a user on a channel."""
     tenant = _tenant(world, data.tenant)
     if data.id is not None and data.id in world.store.conversations:
@@ -35,25 +36,28 @@ async def start(data: schema.Start, world: World) -> schema.ConversationView:
 
 
 @get(API + "/conversations")
-async def list_all(world: World, limit: Limit = 1000) -> schema.Conversations:
+async def list_all(world: NamedDependency[World], limit: Limit = 1000) -> schema.Conversations:
     """The conversations, newest first."""
     newest = list(world.store.conversations.values())[: -limit - 1 : -1]
     return schema.Conversations([conversation_view(world, conversation) for conversation in newest])
 
 
 @get(ONE)
-async def read(conversation_id: str, world: World) -> schema.ConversationView:
+async def read(
+    conversation_id: FromPath[str],
+    world: NamedDependency[World],
+) -> schema.ConversationView:
     """One conversation."""
     return conversation_view(world, find(world, conversation_id))
 
 
 @get(ONE + "/messages")
 async def messages(
-    conversation_id: str,
-    world: World,
+    conversation_id: FromPath[str],
+    world: NamedDependency[World],
     since: Since = 0,
-    author: str | None = None,
-    at_least: Annotated[int, Parameter(ge=1)] = 1,
+    author: FromQuery[str | None] = None,
+    at_least: Annotated[int, QueryParameter(ge=1)] = 1,
     timeout: Timeout = 0.0,
 ) -> schema.Messages:
     """The messages after `since`, by `author` type if named.
@@ -76,7 +80,9 @@ async def messages(
 
 
 @get(API + "/messages")
-async def all_messages(world: World, since: Since = 0, limit: Limit = 10_000) -> schema.Messages:
+async def all_messages(
+    world: NamedDependency[World], since: Since = 0, limit: Limit = 10_000
+) -> schema.Messages:
     """The newest messages of all conversations after `since`, in the order they arrived."""
     found: list[Message] = []
     for message in reversed(world.store.recent):

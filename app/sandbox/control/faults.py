@@ -1,7 +1,9 @@
 """Switch faults on and off; rotate keys."""
 
 from litestar import delete, get, post, put
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, JSONBody
 
 from app.sandbox import schema
 from app.sandbox.control.common import API
@@ -11,13 +13,16 @@ from app.sandbox.world import World
 
 
 @get(API + "/faults")
-async def list_all(world: World) -> schema.Faults:
+async def list_all(world: NamedDependency[World]) -> schema.Faults:
     """All faults, spent ones too."""
     return _all(world)
 
 
 @put(API + "/faults")
-async def replace(data: schema.FaultList, world: World) -> schema.Faults:
+async def replace(
+    data: JSONBody[schema.FaultList],
+    world: NamedDependency[World],
+) -> schema.Faults:
     """These faults and no others; an empty list switches all off."""
     world.faults.clear()
     for fault in data.faults:
@@ -26,13 +31,13 @@ async def replace(data: schema.FaultList, world: World) -> schema.Faults:
 
 
 @post(API + "/faults")
-async def add(data: AnyFault, world: World) -> schema.FaultView:
+async def add(data: JSONBody[AnyFault], world: NamedDependency[World]) -> schema.FaultView:
     """One more fault."""
     return _view(world.faults.add(data), True)
 
 
 @delete(API + "/faults/{fault_id:str}", status_code=200)
-async def remove(fault_id: str, world: World) -> schema.Faults:
+async def remove(fault_id: FromPath[str], world: NamedDependency[World]) -> schema.Faults:
     """One fault less."""
     if not world.faults.remove(fault_id):
         raise NotFoundException(f"there is no fault {fault_id}")
@@ -40,13 +45,16 @@ async def remove(fault_id: str, world: World) -> schema.Faults:
 
 
 @get(API + "/keys")
-async def keys(world: World) -> schema.Keys:
+async def keys(world: NamedDependency[World]) -> schema.Keys:
     """The signing keys' ids."""
     return schema.Keys(world.keys.current.kid, world.keys.kids())
 
 
 @post(API + "/keys/rotate")
-async def rotate(data: schema.Rotate, world: World) -> schema.Keys:
+async def rotate(
+    data: JSONBody[schema.Rotate],
+    world: NamedDependency[World],
+) -> schema.Keys:
     """Sign with a new key from now on."""
     world.keys.rotate(forget=data.forget)
     return schema.Keys(world.keys.current.kid, world.keys.kids())

@@ -3,8 +3,9 @@
 from typing import Annotated
 
 from litestar import get
+from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.sandbox import schema
 from app.sandbox.control.common import API, rest_view, webhook_view
@@ -15,11 +16,11 @@ from app.sandbox.world import World
 
 @get(API + "/webhooks")
 async def webhooks(
-    world: World,
+    world: NamedDependency[World],
     since: Since = 0,
     limit: Limit = 1000,
-    conversation: str | None = None,
-    event_type: str | None = None,
+    conversation: FromQuery[str | None] = None,
+    event_type: FromQuery[str | None] = None,
 ) -> schema.Webhooks:
     """The newest webhook records after `since`."""
     found = [
@@ -33,7 +34,9 @@ async def webhooks(
 
 
 @get(API + "/webhooks/{event_id:str}")
-async def webhook(event_id: str, world: World, timeout: Timeout = 0.0) -> schema.WebhookView:
+async def webhook(
+    event_id: FromPath[str], world: NamedDependency[World], timeout: Timeout = 0.0
+) -> schema.WebhookView:
     """One record; with a timeout, once it is settled or time is up."""
     record = world.log.webhook(event_id)
     if record is None:
@@ -47,7 +50,7 @@ async def webhook(event_id: str, world: World, timeout: Timeout = 0.0) -> schema
 
 
 @get(API + "/settled")
-async def settled(world: World, timeout: Timeout = 0.0) -> schema.Settled:
+async def settled(world: NamedDependency[World], timeout: Timeout = 0.0) -> schema.Settled:
     """Wait until no webhook is on its way."""
     done = await world.settled(timeout)
     return schema.Settled(done, world.courier.pending)
@@ -55,12 +58,12 @@ async def settled(world: World, timeout: Timeout = 0.0) -> schema.Settled:
 
 @get(API + "/rest")
 async def rest(
-    world: World,
+    world: NamedDependency[World],
     since: Since = 0,
     limit: Limit = 1000,
-    conversation: str | None = None,
-    operation: str | None = None,
-    refused: Annotated[bool | None, Parameter(description="only those refused, or not refused")] = None,
+    conversation: FromQuery[str | None] = None,
+    operation: FromQuery[str | None] = None,
+    refused: Annotated[bool | None, QueryParameter(description="only those refused, or not refused")] = None,
 ) -> schema.RestCalls:
     """The newest REST records after `since`."""
     found = [

@@ -2,7 +2,9 @@
 
 import msgspec
 from litestar import post
+from litestar.di import NamedDependency
 from litestar.exceptions import ClientException, NotFoundException
+from litestar.params import FromPath, JSONBody
 
 from app.sandbox import schema
 from app.sandbox.control.common import API, ONE, find, webhook_view
@@ -13,7 +15,9 @@ from app.sandbox.world import World
 
 
 @post(ONE + "/events")
-async def send(conversation_id: str, data: schema.RawEvent, world: World) -> schema.WebhookView:
+async def send(
+    conversation_id: FromPath[str], data: JSONBody[schema.RawEvent], world: NamedDependency[World]
+) -> schema.WebhookView:
     """Send any event to the conversation's webhook."""
     conversation = find(world, conversation_id)
     body, kind = _body(data.event, data.body)
@@ -28,7 +32,7 @@ async def send(conversation_id: str, data: schema.RawEvent, world: World) -> sch
 
 
 @post(API + "/webhooks/{event_id:str}/resend")
-async def resend(event_id: str, world: World) -> schema.WebhookView:
+async def resend(event_id: FromPath[str], world: NamedDependency[World]) -> schema.WebhookView:
     """Send a logged event again, with the same id, body and attempt number, freshly signed."""
     record = world.log.webhook(event_id)
     conversation = world.store.conversations.get(record.conversation) if record else None
@@ -41,7 +45,10 @@ async def resend(event_id: str, world: World) -> schema.WebhookView:
 
 
 @post(API + "/sign", status_code=200)
-async def sign(data: schema.SignBatch, world: World) -> schema.SignedBatch:
+async def sign(
+    data: JSONBody[schema.SignBatch],
+    world: NamedDependency[World],
+) -> schema.SignedBatch:
     """Sign events that somebody else sends: a load generator does this beforehand."""
     return schema.SignedBatch([_signed(item, world) for item in data.events])
 

@@ -1,7 +1,9 @@
 """Play the user."""
 
 from litestar import post
+from litestar.di import NamedDependency
 from litestar.exceptions import ClientException
+from litestar.params import FromPath, JSONBody
 
 from app.sandbox import schema
 from app.sandbox.control.common import ONE, find, posted
@@ -11,13 +13,17 @@ USER = ONE + "/user"
 
 
 @post(USER + "/text")
-async def text(conversation_id: str, data: schema.Say, world: World) -> schema.Posted:
+async def text(
+    conversation_id: FromPath[str], data: JSONBody[schema.Say], world: NamedDependency[World]
+) -> schema.Posted:
     """The user writes."""
     return posted(world.customer.say(find(world, conversation_id), data.text))
 
 
 @post(USER + "/quick-reply")
-async def quick_reply(conversation_id: str, data: schema.QuickReply, world: World) -> schema.Posted:
+async def quick_reply(
+    conversation_id: FromPath[str], data: JSONBody[schema.QuickReply], world: NamedDependency[World]
+) -> schema.Posted:
     """The user clicks a quick reply."""
     conversation = find(world, conversation_id)
     title, payload = data.title, data.payload
@@ -30,7 +36,9 @@ async def quick_reply(conversation_id: str, data: schema.QuickReply, world: Worl
 
 
 @post(USER + "/card")
-async def card(conversation_id: str, data: schema.CardUse, world: World) -> schema.Posted:
+async def card(
+    conversation_id: FromPath[str], data: JSONBody[schema.CardUse], world: NamedDependency[World]
+) -> schema.Posted:
     """The user submits or executes a card."""
     conversation = find(world, conversation_id)
     event_id = world.customer.card(conversation, data.type, data.data, data.card_id)
@@ -38,7 +46,9 @@ async def card(conversation_id: str, data: schema.CardUse, world: World) -> sche
 
 
 @post(USER + "/file")
-async def file(conversation_id: str, data: schema.SendFile, world: World) -> schema.Posted:
+async def file(
+    conversation_id: FromPath[str], data: JSONBody[schema.SendFile], world: NamedDependency[World]
+) -> schema.Posted:
     """The user sends a file."""
     conversation = find(world, conversation_id)
     added = world.customer.add_file(conversation, data.file_name, data.content, data.content_type)
@@ -46,7 +56,9 @@ async def file(conversation_id: str, data: schema.SendFile, world: World) -> sch
 
 
 @post(USER + "/activity")
-async def activity(conversation_id: str, data: schema.Activity, world: World) -> schema.Posted:
+async def activity(
+    conversation_id: FromPath[str], data: JSONBody[schema.Activity], world: NamedDependency[World]
+) -> schema.Posted:
     """Any activity of the user."""
     conversation = find(world, conversation_id)
     event_id = world.customer.activity(conversation, data.name, data.value)
@@ -54,14 +66,19 @@ async def activity(conversation_id: str, data: schema.Activity, world: World) ->
 
 
 @post(USER + "/typing")
-async def typing(conversation_id: str, data: schema.Typing, world: World) -> schema.Posted:
+async def typing(
+    conversation_id: FromPath[str], data: JSONBody[schema.Typing], world: NamedDependency[World]
+) -> schema.Posted:
     """The user begins or stops typing."""
     conversation = find(world, conversation_id)
     return schema.Posted(conversation.id, event_id=world.customer.typing(conversation, data.on))
 
 
 @post(USER + "/leave")
-async def leave(conversation_id: str, world: World) -> schema.Posted:
+async def leave(
+    conversation_id: FromPath[str],
+    world: NamedDependency[World],
+) -> schema.Posted:
     """The user leaves."""
     conversation = find(world, conversation_id)
     world.customer.leave(conversation)
@@ -69,7 +86,10 @@ async def leave(conversation_id: str, world: World) -> schema.Posted:
 
 
 @post(ONE + "/idle")
-async def idle(conversation_id: str, world: World) -> schema.Posted:
+async def idle(
+    conversation_id: FromPath[str],
+    world: NamedDependency[World],
+) -> schema.Posted:
     """The interaction ends by itself."""
     conversation = find(world, conversation_id)
     world.gateway.end(conversation)

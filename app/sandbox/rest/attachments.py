@@ -4,6 +4,8 @@ from urllib.parse import quote
 
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from app.sandbox.model import Attachment, new_id, now_ms
 from app.sandbox.rest import checks, common, fiql, hal, views
@@ -17,7 +19,9 @@ ONE = ALL + "/{attachment_id:str}"
 
 
 @post(ALL, status_code=200)
-async def upload(conversation_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def upload(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """Add a file, to be referred to in a message; `authorType` is user unless said."""
     conversation = common.conversation(world, request, conversation_id)
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
@@ -34,7 +38,9 @@ async def upload(conversation_id: str, request: TenantRequest, world: World) -> 
 
 
 @get(ALL)
-async def list_all(conversation_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def list_all(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """The conversation's files, by id."""
     found = list(common.conversation(world, request, conversation_id).attachments.values())
     found = fiql.chosen(found, views.attachment, request.query_params.get("filter"))
@@ -46,7 +52,10 @@ async def list_all(conversation_id: str, request: TenantRequest, world: World) -
 
 @get(ONE)
 async def read(
-    conversation_id: str, attachment_id: str, request: TenantRequest, world: World
+    conversation_id: FromPath[str],
+    attachment_id: FromPath[str],
+    request: TenantRequest,
+    world: NamedDependency[World],
 ) -> Response[bytes]:
     """A file's details."""
     return common.hal(views.attachment(_find(conversation_id, attachment_id, request, world)))
@@ -54,7 +63,10 @@ async def read(
 
 @get(ONE + "/content")
 async def content(
-    conversation_id: str, attachment_id: str, request: TenantRequest, world: World
+    conversation_id: FromPath[str],
+    attachment_id: FromPath[str],
+    request: TenantRequest,
+    world: NamedDependency[World],
 ) -> Response[bytes]:
     """A file's bytes."""
     return as_download(_find(conversation_id, attachment_id, request, world))

@@ -1,6 +1,8 @@
 """Conversations: create, list, read, change, participants, interactions, what follows the agent."""
 
 from litestar import Response, get, patch, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from app.sandbox.model import Conversation, JsonObject, NewMessage, iso
 from app.sandbox.rest import checks, common, fiql, hal, views
@@ -14,7 +16,7 @@ ONE = ALL + "/{conversation_id:str}"
 
 
 @post(ALL, status_code=202)
-async def create(request: TenantRequest, world: World) -> Response[bytes]:
+async def create(request: TenantRequest, world: NamedDependency[World]) -> Response[bytes]:
     """A conversation from someone else's channel, assigned to a queue or script."""
     tenant = request.auth
     body = checks.json_object(await request.body())
@@ -32,7 +34,7 @@ async def create(request: TenantRequest, world: World) -> Response[bytes]:
 
 
 @get(ALL)
-async def list_all(request: TenantRequest, world: World) -> Response[bytes]:
+async def list_all(request: TenantRequest, world: NamedDependency[World]) -> Response[bytes]:
     """The tenant's conversations, by id."""
     found = list(world.store.conversations_of(request.auth.id))
     found = fiql.chosen(found, views.conversation, request.query_params.get("filter"))
@@ -44,20 +46,26 @@ async def list_all(request: TenantRequest, world: World) -> Response[bytes]:
 
 
 @get(ONE)
-async def read(conversation_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def read(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """State, assignment and user."""
     return common.hal(views.conversation(common.conversation(world, request, conversation_id)))
 
 
 @patch(ONE, status_code=202)
-async def change(conversation_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def change(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """Change the assignment, the user's data, or both; what isn't named stays."""
     conversation = common.conversation(world, request, conversation_id)
     return await _update(conversation, request, world, replace=False)
 
 
 @put(ONE, status_code=202)
-async def replace(conversation_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def replace(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """The same, with the user's data replaced."""
     conversation = common.conversation(world, request, conversation_id)
     return await _update(conversation, request, world, replace=True)
@@ -65,7 +73,7 @@ async def replace(conversation_id: str, request: TenantRequest, world: World) ->
 
 @post(ONE + "/post-agent-assignment", status_code=201)
 async def post_agent_assignment(
-    conversation_id: str, request: TenantRequest, world: World
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
 ) -> Response[bytes]:
     """Have the bot get the conversation back when the agent is done."""
     conversation = common.conversation(world, request, conversation_id, newer=True)
@@ -79,7 +87,9 @@ async def post_agent_assignment(
 
 
 @get(ONE + "/participants")
-async def participants(conversation_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def participants(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """Everybody who joined."""
     everybody = list(common.conversation(world, request, conversation_id).participants.values())
     path = request.scope["path"]
@@ -87,7 +97,9 @@ async def participants(conversation_id: str, request: TenantRequest, world: Worl
 
 
 @patch(ONE + "/participants/user", status_code=204)
-async def remove_user(conversation_id: str, request: TenantRequest, world: World) -> None:
+async def remove_user(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> None:
     """The user leaves: the interaction is over."""
     conversation = common.conversation(world, request, conversation_id)
     if checks.json_object(await request.body()).get("removed") is not True:
@@ -96,7 +108,9 @@ async def remove_user(conversation_id: str, request: TenantRequest, world: World
 
 
 @get(ONE + "/interactions")
-async def interactions(conversation_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def interactions(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """The cases within the conversation."""
     found = common.conversation(world, request, conversation_id).interactions
     path = request.scope["path"]

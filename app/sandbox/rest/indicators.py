@@ -3,6 +3,8 @@
 import time
 
 from litestar import post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from app.sandbox.model import JsonObject
 from app.sandbox.rest import checks, common
@@ -17,7 +19,9 @@ TYPING_SECONDS = 10.0
 
 
 @post(ONE + "/typing", status_code=204)
-async def typing(conversation_id: str, request: TenantRequest, world: World) -> None:
+async def typing(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> None:
     """The bot (or a user from someone else's channel) is typing."""
     conversation = common.conversation(world, request, conversation_id, newer=True)
     author = checks.author(checks.json_object(await request.body()), ("bot", "user"))
@@ -26,7 +30,9 @@ async def typing(conversation_id: str, request: TenantRequest, world: World) -> 
 
 
 @post(ONE + "/thinking", status_code=204)
-async def thinking(conversation_id: str, request: TenantRequest, world: World) -> None:
+async def thinking(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> None:
     """The bot is thinking; the body is optional."""
     conversation = common.conversation(world, request, conversation_id, newer=True)
     raw = await request.body()
@@ -38,7 +44,9 @@ async def thinking(conversation_id: str, request: TenantRequest, world: World) -
 
 
 @post(ONE + "/read-receipt", status_code=204)
-async def read_receipt(conversation_id: str, request: TenantRequest, world: World) -> None:
+async def read_receipt(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> None:
     """Everything up to `readAt` was read."""
     conversation = common.conversation(world, request, conversation_id, newer=True)
     body = checks.json_object(await request.body())

@@ -3,6 +3,8 @@
 import time
 
 from litestar import Response, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from app.sandbox import events
 from app.sandbox.model import Conversation, JsonObject, Message
@@ -17,7 +19,9 @@ CARD = CARD_PREFIX + "/{tenant_id:str}/conversations/{conversation_id:str}/cards
 
 
 @post(MESSAGES, status_code=202)
-async def send_message(conversation_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def send_message(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """Store a message; its echo follows as an event."""
     conversation = common.conversation(world, request, conversation_id)
     files: dict[str, object] = dict(conversation.attachments)
@@ -27,7 +31,9 @@ async def send_message(conversation_id: str, request: TenantRequest, world: Worl
 
 
 @get(MESSAGES)
-async def read_messages(conversation_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def read_messages(
+    conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """The messages that can be seen by now, newest first unless asked otherwise."""
     conversation = common.conversation(world, request, conversation_id)
     visible = _visible(conversation)
@@ -40,7 +46,10 @@ async def read_messages(conversation_id: str, request: TenantRequest, world: Wor
 
 @get(MESSAGES + "/{message_id:str}")
 async def read_message(
-    conversation_id: str, message_id: str, request: TenantRequest, world: World
+    conversation_id: FromPath[str],
+    message_id: FromPath[str],
+    request: TenantRequest,
+    world: NamedDependency[World],
 ) -> Response[bytes]:
     """One message."""
     conversation = common.conversation(world, request, conversation_id)
@@ -49,7 +58,10 @@ async def read_message(
 
 @get(MESSAGES + "/{message_id:str}/cards")
 async def read_cards(
-    conversation_id: str, message_id: str, request: TenantRequest, world: World
+    conversation_id: FromPath[str],
+    message_id: FromPath[str],
+    request: TenantRequest,
+    world: NamedDependency[World],
 ) -> Response[bytes]:
     """The cards of a message."""
     cards = list(common.message(common.conversation(world, request, conversation_id), message_id).cards)
@@ -60,7 +72,11 @@ async def read_cards(
 
 @put(CARD + "/action-submit", status_code=204)
 async def submit_card(
-    tenant_id: str, conversation_id: str, card_id: str, request: TenantRequest, world: World
+    tenant_id: FromPath[str],
+    conversation_id: FromPath[str],
+    card_id: FromPath[str],
+    request: TenantRequest,
+    world: NamedDependency[World],
 ) -> None:
     """Mark a card as submitted and tell the endpoint."""
     await _use_card(tenant_id, conversation_id, card_id, request, world, "Action.Submit")
@@ -68,7 +84,11 @@ async def submit_card(
 
 @put(CARD + "/action-execute", status_code=204)
 async def execute_card(
-    tenant_id: str, conversation_id: str, card_id: str, request: TenantRequest, world: World
+    tenant_id: FromPath[str],
+    conversation_id: FromPath[str],
+    card_id: FromPath[str],
+    request: TenantRequest,
+    world: NamedDependency[World],
 ) -> None:
     """Mark a card as executed and tell the endpoint."""
     await _use_card(tenant_id, conversation_id, card_id, request, world, "Action.Execute")

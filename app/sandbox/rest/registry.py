@@ -3,6 +3,8 @@
 from urllib.parse import urlsplit
 
 from litestar import Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from app.sandbox import events
 from app.sandbox.config import ANY_CHANNEL
@@ -20,7 +22,7 @@ VERSION = "Chat Gateway v1.0"
 
 
 @get(WEBHOOKS)
-async def list_webhooks(request: TenantRequest, world: World) -> Response[bytes]:
+async def list_webhooks(request: TenantRequest, world: NamedDependency[World]) -> Response[bytes]:
     """The tenant's webhooks, by id."""
     found = [webhook for webhook in world.store.webhooks.values() if webhook.tenant == request.auth.id]
     found = fiql.chosen(found, views.webhook, request.query_params.get("filter"))
@@ -29,7 +31,7 @@ async def list_webhooks(request: TenantRequest, world: World) -> Response[bytes]
 
 
 @post(WEBHOOKS, status_code=200)
-async def create_webhook(request: TenantRequest, world: World) -> Response[bytes]:
+async def create_webhook(request: TenantRequest, world: NamedDependency[World]) -> Response[bytes]:
     """A new webhook."""
     name, uri = _webhook_fields(checks.json_object(await request.body()))
     webhook = Webhook(world.store.next_entity(), request.auth.id, name, uri)
@@ -38,13 +40,17 @@ async def create_webhook(request: TenantRequest, world: World) -> Response[bytes
 
 
 @get(WEBHOOKS + "/{webhook_id:str}")
-async def read_webhook(webhook_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def read_webhook(
+    webhook_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """One webhook."""
     return common.hal(views.webhook(_webhook(webhook_id, request, world)))
 
 
 @put(WEBHOOKS + "/{webhook_id:str}")
-async def replace_webhook(webhook_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def replace_webhook(
+    webhook_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """Change a webhook as a whole."""
     webhook = _webhook(webhook_id, request, world)
     webhook.name, webhook.uri = _webhook_fields(checks.json_object(await request.body()))
@@ -52,13 +58,15 @@ async def replace_webhook(webhook_id: str, request: TenantRequest, world: World)
 
 
 @delete(WEBHOOKS + "/{webhook_id:str}", status_code=204)
-async def delete_webhook(webhook_id: str, request: TenantRequest, world: World) -> None:
+async def delete_webhook(
+    webhook_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> None:
     """Delete a webhook: events for its channels go nowhere from now on."""
     del world.store.webhooks[_webhook(webhook_id, request, world).id]
 
 
 @post(WEBHOOKS + "/verify", status_code=204)
-async def verify_webhook(request: TenantRequest, world: World) -> None:
+async def verify_webhook(request: TenantRequest, world: NamedDependency[World]) -> None:
     """Send an unsigned WEB_HOOK_VERIFY to a URL, which has to answer 2xx."""
     body = checks.json_object(await request.body())
     checks.text(body, "version")
@@ -75,7 +83,7 @@ async def verify_webhook(request: TenantRequest, world: World) -> None:
 
 
 @get(CHANNELS)
-async def list_channels(request: TenantRequest, world: World) -> Response[bytes]:
+async def list_channels(request: TenantRequest, world: NamedDependency[World]) -> Response[bytes]:
     """The tenant's channels, by id."""
     own = [channel for channel in world.store.channels.values() if channel.tenant == request.auth.id]
     found = [channel for channel in own if channel.type != ANY_CHANNEL]
@@ -85,7 +93,7 @@ async def list_channels(request: TenantRequest, world: World) -> Response[bytes]
 
 
 @post(CHANNELS, status_code=200)
-async def create_channel(request: TenantRequest, world: World) -> Response[bytes]:
+async def create_channel(request: TenantRequest, world: NamedDependency[World]) -> Response[bytes]:
     """A new ChatAPI channel."""
     body = checks.json_object(await request.body())
     name, webhook, queue = _channel_fields(body, request.auth, world)
@@ -97,13 +105,17 @@ async def create_channel(request: TenantRequest, world: World) -> Response[bytes
 
 
 @get(CHANNELS + "/{channel_id:str}")
-async def read_channel(channel_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def read_channel(
+    channel_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """One channel."""
     return common.hal(views.channel(_channel(channel_id, request, world)))
 
 
 @put(CHANNELS + "/{channel_id:str}")
-async def replace_channel(channel_id: str, request: TenantRequest, world: World) -> Response[bytes]:
+async def replace_channel(
+    channel_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> Response[bytes]:
     """Change a channel as a whole; its type stays."""
     channel = _channel(channel_id, request, world)
     body = checks.json_object(await request.body())
@@ -112,7 +124,9 @@ async def replace_channel(channel_id: str, request: TenantRequest, world: World)
 
 
 @delete(CHANNELS + "/{channel_id:str}", status_code=204)
-async def delete_channel(channel_id: str, request: TenantRequest, world: World) -> None:
+async def delete_channel(
+    channel_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
+) -> None:
     """Delete a channel."""
     del world.store.channels[_channel(channel_id, request, world).id]
 
