@@ -45,14 +45,14 @@ class Clock:
     """A clock that goes on by itself and can be set forward."""
 
     def __init__(self) -> None:
-        self._ahead = timedelta()
+        self.ahead = timedelta()
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + self._ahead
+        return datetime.now(UTC) + self.ahead
 
     def forward(self, seconds: float) -> None:
         """Let time pass."""
-        self._ahead += timedelta(seconds=seconds)
+        self.ahead += timedelta(seconds=seconds)
 
 
 class PlayedGateway(GatewayClient):
@@ -187,7 +187,21 @@ class Scene:
         while await turns.look() is not None:
             await turns.handle(PlainHost())
         await outbox.run()
-        self.later = outbox.later
+
+
+    async def later(self, seconds: float) -> None:
+        """Time passes, for the database too, and what is due then is handled."""
+        self.clock.forward(seconds)
+        async with self.engine.begin() as connection:
+            await connection.execute(
+                text("UPDATE conversation SET due_at = now() WHERE due_at - CAST(:ahead AS interval) <= now()"),
+                {"ahead": self.clock.ahead},
+            )
+        await self.work()
+
+    async def statuses(self) -> list[str]:
+        """Statuses of the deliveries, in order."""
+        return [row[0] for row in await self.rows("SELECT status FROM delivery ORDER BY place")]
 
     async def rows(self, sql: str, **values: Any) -> list[Any]:
         """Rows of a query."""

@@ -1,0 +1,180 @@
+"""Sessions, timers, failures and divergences over a real database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from app.bot import Chat, StepFailed
+from scene import scene
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+async def waits(chat: Chat) -> None:
+    await chat.say("Still there?")
+    try:
+        await chat.receive(timeout=60)
+        await chat.say("Good.")
+    except TimeoutError:
+        await chat.say("Bye.")
+
+
+async def test_a_timer_fires_when_nobody_answers(engine: AsyncEngine) -> None:
+    play = scene(engine, waits)
+    await play.says("hi")
+    await play.work()
+    await play.later(30)
+    assert play.gateway.texts == ["Still there?"]
+    await play.later(31)
+    assert play.gateway.texts == ["Still there?", "Bye."]
+
+
+async def test_an_input_that_arrived_before_the_timer_was_due_wins(engine: AsyncEngine) -> None:
+    play = scene(engine, waits)
+    await play.says("hi")
+    await play.work()
+    await play.says("yes", received=play.clock() + timedelta(seconds=50))
+    await play.later(300)
+    assert play.gateway.texts == ["Still there?", "Good."]
+
+
+async def test_an_input_that_came_too_late_starts_anew_after_the_timeout(engine: AsyncEngine) -> None:
+    play = scene(engine, waits)
+    await play.says("hi")
+    await play.work()
+    await play.says("yes", received=play.clock() + timedelta(seconds=70))
+    await play.later(300)
+    assert play.gateway.texts == ["Still there?", "Bye.", "Still there?"]
+
+
+async def counts(chat: Chat) -> None:
+    chat.session["n"] = chat.session.get("n", 0) + 1
+    await chat.say(f"{chat.session['n']}")
+    await chat.receive()
+    chat.session["n"] += 10
+    await chat.say(f"{chat.session['n']}")
+
+
+async def test_session_data_counts_once_however_often_it_is_replayed(engine: AsyncEngine) -> None:
+    play = scene(engine, counts)
+    for word in "abcd":
+        await play.says(word)
+        await play.work()
+    assert play.gateway.texts == ["1", "11", "12", "22"]
+
+
+async def test_silence_ends_a_session_with_its_dialog(engine: AsyncEngine) -> None:
+    play = scene(engine, counts)
+    await play.says("a")
+    await play.work()
+    await play.says("b", received=play.clock() + timedelta(minutes=31))
+    await play.work()
+    assert play.gateway.texts == ["1", "1"]
+    rows = await play.rows("SELECT number, end_reason FROM session ORDER BY number")
+    assert [tuple(row) for row in rows] == [(1, "expired"), (2, None)]
+    assert await play.value("SELECT status FROM dialog ORDER BY id LIMIT 1") == "closed"
+
+
+async def test_a_backlog_of_31_minutes_expires_no_session(engine: AsyncEngine) -> None:
+    play = scene(engine, counts)
+    await play.says("a")
+    await play.says("b")
+    await play.later(31 * 60)
+    assert play.gateway.texts == ["1", "11"]
+
+
+async def price() -> dict[str, Decimal]:
+    return {"price": Decimal("12.50")}
+
+
+async def breaks() -> None:
+    raise KeyError("secret text of a user")
+
+
+async def uses_steps(chat: Chat) -> None:
+    found = await chat.step(price)
+    await chat.say(repr(found))
+    try:
+        await chat.step(breaks, retries=0)
+    except StepFailed as error:
+        await chat.say(f"{error.error_type}")
+    await chat.receive()
+    await chat.say(repr(found))
+
+
+async def test_a_steps_result_is_the_same_live_and_replayed(engine: AsyncEngine) -> None:
+    play = scene(engine, uses_steps)
+    await play.says("hi")
+    await play.work()
+    await play.says("again")
+    await play.work()
+    assert play.gateway.texts == ["{'price': '12.50'}", "KeyError", "{'price': '12.50'}"]
+
+
+async def raises(chat: Chat) -> None:
+    await chat.say("first")
+    raise RuntimeError("with a user's secret in it")
+
+
+async def test_a_bot_that_raises_is_never_silent(engine: AsyncEngine) -> None:
+    play = scene(engine, raises, on_error={"message": "Sorry!"})
+    await play.says("hi")
+    await play.work()
+    assert play.gateway.texts == ["first", "Sorry!"]
+    row = (await play.rows("SELECT kind, detail::text FROM incident"))[0]
+    assert row[0] == "bot_failed" and "secret" not in row[1]
+    assert "secret" not in await play.value("SELECT error FROM dialog")
+
+
+async def old_version(chat: Chat) -> None:
+    await chat.ask("Number?")
+    await chat.say("Thanks.")
+
+
+async def new_version(chat: Chat) -> None:
+    await chat.receive()
+    await chat.say(f"New: {chat.message.text}")
+
+
+async def test_a_diverged_dialog_begins_anew_with_the_input(engine: AsyncEngine) -> None:
+    play = scene(engine, old_version)
+    await play.says("hi")
+    await play.work()
+    play.bots["tests.bots:bot"] = lambda chat: _greets(chat)
+    await play.says("42")
+    await play.work()
+    assert play.gateway.texts == ["Number?", "New start: 42"]
+    statuses = await play.rows("SELECT status FROM dialog ORDER BY id")
+    assert [row[0] for row in statuses] == ["diverged", "completed"]
+
+
+async def _greets(chat: Chat) -> None:
+    if chat.message.text == "hi":
+        await chat.receive()
+    await chat.say(f"New start: {chat.message.text}")
+
+
+async def test_a_straggler_is_handled_next_and_marked_late(engine: AsyncEngine) -> None:
+    async def repeats(chat: Chat) -> None:
+        await chat.say(chat.message.text)
+
+    play = scene(engine, repeats)
+    await play.says("second")
+    await play.work()
+    await play.says("first", at=play.clock() - timedelta(minutes=1))
+    await play.work()
+    assert play.gateway.texts == ["second", "first"]
+    late = await play.rows("SELECT late FROM event ORDER BY id")
+    assert [row[0] for row in late] == [False, True]
+
+
+async def test_waiting_events_are_handled_by_their_timestamps(engine: AsyncEngine) -> None:
+    async def repeats(chat: Chat) -> None:
+        await chat.say(chat.message.text)
+
+    play = scene(engine, repeats)
+    now = play.clock()
+    for number in (2, 0, 1):
+        await play.says(str(number), at=now + timedelta(seconds=number - 10))
+    await play.work()
+    assert play.gateway.texts == ["0", "1", "2"]
