@@ -73,7 +73,7 @@ def chat(endpoint: EndpointName = None) -> None:
     """Talk to a bot in this terminal, through the sandbox."""
     from app.commands import chat as command
 
-    command.run(endpoint=endpoint)
+    raise typer.Exit(command.run(endpoint=endpoint))
 
 
 @app.command()
@@ -90,6 +90,21 @@ def endpoints(json: Json = False) -> None:
     from app.commands import endpoints as command
 
     command.run(as_json=json)
+
+
+@app.command()
+def replay(
+    endpoint: EndpointName = None,
+    since: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Ended dialogs too, begun since then: 30m, 2h, 3d or a time."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run stored journals against the bots as they are now, without effects."""
+    from app.commands import replay as command
+
+    raise typer.Exit(command.run(endpoint=endpoint, since=since, as_json=json))
 
 
 @db.command()

@@ -7,8 +7,8 @@ from app.commands.sandbox import is_sandbox
 from app.errors import ConfigurationError
 
 
-def run(*, endpoint: str | None) -> None:
-    """Talk through the sandbox to an endpoint's bot: the first that points at it, unless one is named."""
+def run(*, endpoint: str | None) -> int:
+    """Talk through the sandbox to a bot: of the endpoint named, else of the first; the exit code."""
     settings = read_settings()
     endpoints = [each for each in read_endpoints_file(settings).endpoints if is_sandbox(each, settings)]
     chosen = next((each for each in endpoints if endpoint in (None, each.name)), None)
@@ -19,4 +19,4 @@ def run(*, endpoint: str | None) -> None:
     from app.sandbox.chat import chat
 
     tenant = chosen.eightxeight.tenant or f"sandbox-{chosen.name}"
-    chat(base_url=f"http://127.0.0.1:{settings.sandbox_port}", tenant=tenant)
+    return chat(base_url=f"http://127.0.0.1:{settings.sandbox_port}", tenant=tenant)

@@ -16,6 +16,6 @@ def run() -> None:
     database_url = find_database(settings)
     database_run(check(database_url))
 
-    from app.receiver import main as receiver
+    from app.receiver.main import run as receive
 
-    receiver.run(settings, endpoints, database_url=database_url)
+    receive(settings, endpoints, database_url=database_url)

@@ -24,6 +24,4 @@ def run() -> int:
     from flows.runs import PrefectRuns
 
     results = settings.home.expanduser().absolute() / "prefect" / "results"
-    return worker.run(
-        settings, endpoints, database_url=database_url, make_runs=lambda: PrefectRuns(results)
-    )
+    return worker.run(settings, endpoints, database_url=database_url, make_runs=lambda: PrefectRuns(results))

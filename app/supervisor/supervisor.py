@@ -57,10 +57,13 @@ class Supervisor:
         await part.stop(within=within)
 
     async def stop_in_order(self, steps: Sequence[tuple[Sequence[Part], float]], *, within: float) -> None:
-        """Stop the parts of one step after another's; each step has its seconds, all together `within`."""
+        """Stop the parts of one step after another's; each step has its seconds, all together `within`.
+
+        Each leaves a second to every step after it.
+        """
         deadline = time.monotonic() + within
-        for parts, seconds in steps:
-            left = max(0.5, min(seconds, deadline - time.monotonic()))
+        for later, (parts, seconds) in enumerate(steps, start=1 - len(steps)):
+            left = max(0.5, min(seconds, deadline - time.monotonic() + later))
             await asyncio.gather(*(self.stop(part, within=left) for part in parts))
 
     async def _until_answered(self, part: Part, within: float) -> None:

@@ -150,7 +150,7 @@ class Up:
         steps = [
             (("receiver", "Prefect worker"), 1.5),
             (("worker",), 10.0),
-            (("sandbox", "Prefect server"), 2.0),
+            (("sandbox", "Prefect server"), 4.0),
             (("PostgreSQL",), 2.0),
         ]
         await supervisor.stop_in_order(

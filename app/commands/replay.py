@@ -1,0 +1,30 @@
+"""`parley replay`: do the bots as they are now still fit what is stored?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from app.bots import load_bot
+from app.commands.common import print_json, print_table, read_endpoints_file, read_settings, with_database
+from app.commands.deliveries import parse_since
+from app.conversation.replay_stored import replay_stored
+
+
+def run(*, endpoint: str | None, since: str | None, as_json: bool) -> int:
+    """Replay stored dialogs and print those that don't fit. Returns the exit code: 1 when one doesn't."""
+    settings = read_settings()
+    read_endpoints_file(settings)
+    begun = parse_since(since, datetime.now(UTC)) if since else None
+    report = with_database(
+        settings, lambda engine: replay_stored(engine, load_bot, since=begun, endpoint=endpoint)
+    )
+    if as_json:
+        print_json([asdict(dialog) for dialog in report.dialogs])
+        return 0 if report.ok else 1
+    wrong = [asdict(dialog) for dialog in report.dialogs if dialog.result != "ok"]
+    if wrong:
+        columns = ["dialog_id", "endpoint", "conversation", "bot", "status", "result", "position", "detail"]
+        print_table(f"{len(wrong)} dialogs do not fit", columns, wrong)
+    print(f"{len(report.dialogs)} dialogs replayed, {report.count('ok')} fit")  # noqa: T201
+    return 0 if report.ok else 1
