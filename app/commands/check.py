@@ -40,11 +40,9 @@ def _lint(endpoints: Endpoints) -> tuple[list[str], list[str]]:
     errors: dict[str, None] = {}
     warnings: dict[str, None] = {}
     for flow in dict.fromkeys(endpoint.flow for endpoint in endpoints.endpoints):
-        try:
-            findings = lint_bot(flow)
-        except (ImportError, OSError, SyntaxError, AttributeError):
-            continue  # a bot that can't be loaded is a mistake reported already
-        for finding in findings:
+        for finding in lint_bot(flow):
+            if finding.rule == "import":
+                continue  # a mistake of the file, reported already
             lines = errors if finding.severity == "error" else warnings
             lines[
                 f"{finding.file}:{finding.line}: {finding.severity}: {finding.message} [{finding.rule}]"
