@@ -76,7 +76,7 @@ def create_app(config: SandboxConfig) -> Gate:
     return Gate(litestar, world)
 
 
-def _same_origin(request: AnyRequest) -> None:
+async def _same_origin(request: AnyRequest) -> None:
     """Refuse other sites' pages: the control API has no key and listens on the user's own machine."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):

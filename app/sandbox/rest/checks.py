@@ -75,7 +75,7 @@ def _card(item: object) -> Card:
         raise bad_request("Each card has to be an object")
     kind = item.get("contentType", "application/vnd.microsoft.card.adaptive")
     content = item.get("content")
-    if kind not in CARD_TYPES:
+    if not isinstance(kind, str) or kind not in CARD_TYPES:
         raise bad_request(f"Invalid contentType={kind}")
     if not isinstance(content, dict):
         raise bad_request("The content of a card has to be an object")
@@ -97,7 +97,8 @@ def _check_quick_replies(content: JsonObject) -> None:
 def _check_adaptive(content: JsonObject) -> None:
     if content.get("type") != "AdaptiveCard":
         raise bad_request('An adaptive card has to have the type "AdaptiveCard"')
-    if content.get("version", "1.0") not in ADAPTIVE_VERSIONS:
+    version = content.get("version", "1.0")
+    if not isinstance(version, str) or version not in ADAPTIVE_VERSIONS:
         raise bad_request("Adaptive cards are supported up to version 1.6")
 
 
