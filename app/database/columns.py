@@ -78,4 +78,9 @@ def json(*, nullable: bool = False) -> Any:
     )
 
 
+def json_list() -> Any:
+    """A JSONB column that holds an array, `[]` unless told."""
+    return Field(default=None, sa_column=Column(JSONB, nullable=False, server_default="[]"))
+
+
 Time = datetime

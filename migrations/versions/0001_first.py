@@ -30,6 +30,7 @@ def upgrade() -> None:
     sa.Column('verified_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('paused_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('paused_key', sa.Text(), nullable=True),
+    sa.Column('mode', sa.Text(), server_default='live', nullable=False),
     sa.Column('probe_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('endpoint', name=op.f('endpoint_state_pkey'))
     )
@@ -38,9 +39,11 @@ def upgrade() -> None:
     sa.Column('endpoint', sa.Text(), nullable=True),
     sa.Column('conversation_id', sa.BigInteger(), autoincrement=False, nullable=True),
     sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('event_id', sa.BigInteger(), autoincrement=False, nullable=True),
     sa.Column('detail', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('resolved_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('alerted_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('incident_pkey'))
     )
     op.create_index('incident_open', 'incident', ['endpoint', 'at'], unique=False, postgresql_where=sa.text('resolved_at IS NULL'))
@@ -74,7 +77,7 @@ def upgrade() -> None:
     sa.Column('sessions', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
     sa.Column('is_test', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
-    sa.CheckConstraint("control IN ('bot', 'human')", name=op.f('conversation_control_check')),
+    sa.CheckConstraint("control IN ('bot', 'queue', 'human')", name=op.f('conversation_control_check')),
     sa.CheckConstraint("state IN ('created', 'active', 'idle')", name=op.f('conversation_state_check')),
     sa.ForeignKeyConstraint(['contact_id'], ['contact.id'], name=op.f('conversation_contact_id_fkey'), ondelete='SET NULL'),
     sa.PrimaryKeyConstraint('id', name=op.f('conversation_pkey')),
@@ -145,6 +148,34 @@ def upgrade() -> None:
     op.create_index('event_conversation', 'event', ['conversation_id', 'id'], unique=False)
     op.create_index('event_received', 'event', ['endpoint', 'received_at'], unique=False)
     op.create_index('event_waiting', 'event', ['conversation_id', 'at', 'id'], unique=False, postgresql_where=sa.text('processed_at IS NULL'))
+    op.create_table('handover',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('conversation_id', sa.BigInteger(), nullable=False),
+    sa.Column('session_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('dialog_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('position', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('queue', sa.Text(), nullable=True),
+    sa.Column('status', sa.Text(), server_default='requested', nullable=False),
+    sa.Column('reason', sa.Text(), nullable=True),
+    sa.Column('requested_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('queued_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('active_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('signal_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('transfers', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('inactive_count', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('agents', postgresql.JSONB(astext_type=sa.Text()), server_default='[]', nullable=False),
+    sa.Column('present', postgresql.JSONB(astext_type=sa.Text()), server_default='[]', nullable=False),
+    sa.Column('settings', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.CheckConstraint("(ended_at IS NULL) = (status IN ('requested', 'queued', 'active', 'transferred'))", name=op.f('handover_ended_check')),
+    sa.CheckConstraint("status IN ('requested', 'queued', 'active', 'transferred', 'completed', 'cancelled', 'failed', 'timed_out')", name=op.f('handover_status_check')),
+    sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('handover_conversation_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('handover_pkey'))
+    )
+    op.create_index('handover_conversation', 'handover', ['conversation_id', 'id'], unique=False)
+    op.create_index('handover_open', 'handover', ['conversation_id'], unique=True, postgresql_where=sa.text('ended_at IS NULL'))
+    op.create_index('handover_requested', 'handover', ['endpoint', 'requested_at'], unique=False)
     op.create_table('message',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('conversation_id', sa.BigInteger(), nullable=False),
@@ -233,6 +264,18 @@ def upgrade() -> None:
     )
     op.create_index('dialog_open', 'dialog', ['conversation_id'], unique=True, postgresql_where=sa.text('ended_at IS NULL'))
     op.create_index('dialog_session', 'dialog', ['session_id'], unique=False)
+    op.create_table('handover_transition',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('handover_id', sa.BigInteger(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('cause', sa.Text(), nullable=False),
+    sa.Column('status', sa.Text(), nullable=False),
+    sa.Column('agent_id', sa.Text(), nullable=True),
+    sa.Column('event_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.ForeignKeyConstraint(['handover_id'], ['handover.id'], name=op.f('handover_transition_handover_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('handover_transition_pkey'))
+    )
+    op.create_index('handover_transition_handover', 'handover_transition', ['handover_id', 'id'], unique=False)
     op.create_table('session_run',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('session_id', sa.BigInteger(), nullable=False),
@@ -260,7 +303,7 @@ def upgrade() -> None:
     sa.Column('content', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('event_id', sa.BigInteger(), autoincrement=False, nullable=True),
-    sa.CheckConstraint("kind IN ('input', 'timeout', 'output', 'step', 'result', 'handover', 'outcome', 'note')", name=op.f('journal_kind_check')),
+    sa.CheckConstraint("kind IN ('input', 'timeout', 'output', 'step', 'result', 'handover', 'signal', 'outcome', 'note')", name=op.f('journal_kind_check')),
     sa.ForeignKeyConstraint(['dialog_id'], ['dialog.id'], name=op.f('journal_dialog_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('dialog_id', 'position', name=op.f('journal_pkey'))
     )
@@ -270,6 +313,8 @@ def downgrade() -> None:
     op.drop_table('journal')
     op.drop_index('session_run_open', table_name='session_run', postgresql_where=sa.text('ended_at IS NULL'))
     op.drop_table('session_run')
+    op.drop_index('handover_transition_handover', table_name='handover_transition')
+    op.drop_table('handover_transition')
     op.drop_index('dialog_session', table_name='dialog')
     op.drop_index('dialog_open', table_name='dialog', postgresql_where=sa.text('ended_at IS NULL'))
     op.drop_table('dialog')
@@ -281,6 +326,10 @@ def downgrade() -> None:
     op.drop_index('message_session', table_name='message')
     op.drop_index('message_conversation', table_name='message')
     op.drop_table('message')
+    op.drop_index('handover_requested', table_name='handover')
+    op.drop_index('handover_open', table_name='handover', postgresql_where=sa.text('ended_at IS NULL'))
+    op.drop_index('handover_conversation', table_name='handover')
+    op.drop_table('handover')
     op.drop_index('event_waiting', table_name='event', postgresql_where=sa.text('processed_at IS NULL'))
     op.drop_index('event_received', table_name='event')
     op.drop_index('event_conversation', table_name='event')

@@ -6,6 +6,7 @@ from app.database.tables.conversation import Contact, Conversation, Session
 from app.database.tables.delivery import Delivery, DeliveryAttempt
 from app.database.tables.dialog import Dialog, Journal, Timer
 from app.database.tables.event import Event, Message
+from app.database.tables.handover import Handover, HandoverTransition
 from app.database.tables.operations import EndpointState, Incident, SessionRun, Worker
 
 metadata = SQLModel.metadata
@@ -18,6 +19,8 @@ __all__ = [
     "Dialog",
     "EndpointState",
     "Event",
+    "Handover",
+    "HandoverTransition",
     "Incident",
     "Journal",
     "Message",

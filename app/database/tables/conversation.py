@@ -37,7 +37,7 @@ class Conversation(SQLModel, table=True):
         Index("conversation_contact", "contact_id"),
         Index("conversation_owner", "owner", postgresql_where=sql("owner IS NOT NULL")),
         CheckConstraint("state IN ('created', 'active', 'idle')", name="state"),
-        CheckConstraint("control IN ('bot', 'human')", name="control"),
+        CheckConstraint("control IN ('bot', 'queue', 'human')", name="control"),
         {"postgresql_with": {"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.01"}},
     )
 
@@ -49,7 +49,7 @@ class Conversation(SQLModel, table=True):
     state: str = c.text(default="created")
     state_at: c.Time | None = c.at()  # when 8x8 says the newest state applied
     assignment: dict[str, Any] | None = c.json(nullable=True)  # {type, id, resourceId?}
-    control: str = c.text(default="bot")  # who answers the user: bot or human
+    control: str = c.text(default="bot")  # who answers the user: bot; queue: nobody yet; human
     handled_at: c.Time | None = c.at()  # `at` of the newest event handled so far
     due_at: c.Time | None = c.at()
     owner: int | None = c.big(nullable=True, default=None)  # worker.id

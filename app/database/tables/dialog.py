@@ -44,7 +44,8 @@ class Journal(SQLModel, table=True):
     __tablename__ = "journal"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('input', 'timeout', 'output', 'step', 'result', 'handover', 'outcome', 'note')",
+            "kind IN ('input', 'timeout', 'output', 'step', 'result', "
+            "'handover', 'signal', 'outcome', 'note')",
             name="kind",
         ),
     )

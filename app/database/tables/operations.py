@@ -22,6 +22,7 @@ class EndpointState(SQLModel, table=True):
     verified_at: c.Time | None = c.at()  # the last WEB_HOOK_VERIFY
     paused_at: c.Time | None = c.at()  # deliveries stopped by a 401 or 403
     paused_key: str | None = c.text(nullable=True)  # fingerprint of the key that was refused
+    mode: str = c.text(default="live")  # live; to_queue: every input goes to agents; silent: no answers
     probe_at: c.Time | None = c.at()  # when a paused endpoint is tried next
 
 
@@ -72,6 +73,8 @@ class Incident(SQLModel, table=True):
     endpoint: str | None = c.text(nullable=True)
     conversation_id: int | None = c.big(nullable=True, default=None)
     kind: str = c.text()  # body_mismatch, quarantined, bot_failed, diverged, endpoint_paused, dead_letter, …
+    event_id: int | None = c.big(nullable=True, default=None)
     detail: dict[str, Any] = c.json()  # ids, types and numbers, never a text
     at: c.Time = c.at(now=True)
     resolved_at: c.Time | None = c.at()
+    alerted_at: c.Time | None = c.at()  # when alerts.webhook took it
