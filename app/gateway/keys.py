@@ -96,6 +96,11 @@ class KeyCache:
         self._buckets: dict[str, TokenBucket] = {}
         self._fetching: dict[str, asyncio.Task[RSAKey | KeyServiceAway | None]] = {}
 
+    @property
+    def fetching(self) -> int:
+        """Fetches under way."""
+        return len(self._fetching)
+
     async def get(self, source: str, url: str) -> RSAKey:
         """The key at `url`, asked for by `source` (an endpoint). Raises KeyUnknown or KeyServiceAway."""
         known = self._known.get(url)

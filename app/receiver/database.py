@@ -97,7 +97,7 @@ class Database:
         return None if found is None else str(found)
 
     async def _do(self, pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Do it, once more if the connection turns out to be broken: all that is done here may be repeated."""
+        """Do it, once more if the connection turns out to be broken: all of it may be repeated."""
         try:
             try:
                 return await _once(pool, work)
