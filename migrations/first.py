@@ -29,9 +29,12 @@ def _with_sequences(_context: Any, _revision: Any, directives: list[Any]) -> Non
     script.downgrade_ops.ops.append(ops.ExecuteSQLOp("DROP SEQUENCE delivery_order"))
 
 
-def _write(connection: Connection) -> None:
+def _write(connection: Connection, folder: Path) -> None:
+    config = alembic_config(connection)
+    config.set_main_option("version_locations", str(folder))
+    config.set_main_option("path_separator", "newline")
     command.revision(
-        alembic_config(connection),
+        config,
         message="first",
         autogenerate=True,
         rev_id="0001",
@@ -39,21 +42,25 @@ def _write(connection: Connection) -> None:
     )
 
 
-async def _generate(url: str) -> None:
+async def _generate(url: str, folder: Path) -> None:
     engine = create_engine(url, TOOL, application="parley-first-migration")
     async with engine.connect() as connection:
-        await connection.run_sync(_write)
+        await connection.run_sync(_write, folder)
     await engine.dispose()
 
 
 def main() -> None:
     """Write the file."""
-    TARGET.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as home, embedded_postgres(Path(home)) as url:
-        asyncio.run(_generate(url))
-    text = re.sub(r"\n    # ### .* ###", "", TARGET.read_text())
+        versions = Path(home) / "versions"
+        versions.mkdir()
+        asyncio.run(_generate(url, versions))
+        text = (versions / TARGET.name).read_text()
+    text = re.sub(r"\n    # ### .* ###", "", text)
     text = text.replace('"""first"""', '"""The first tables."""', 1)
-    TARGET.write_text(text)
+    fresh = TARGET.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(TARGET)
 
 
 if __name__ == "__main__":

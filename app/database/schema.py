@@ -43,6 +43,8 @@ async def upgrade(url: str | URL, *, revision: str = "head") -> str:
     Raises ConfigurationError for a PostgreSQL that is too old, SchemaOutdated for tables that are too new.
     """
 
+    head()
+
     def run(connection: Connection) -> str:
         _known(_current(connection))
         command.upgrade(alembic_config(connection), revision)

@@ -8,6 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
+import asyncpg
+
 from app.database.embedded import EmbeddedPostgres
 from app.database.engine import connect
 from app.errors import ConfigurationError
@@ -21,6 +23,8 @@ WORK_POOL = "parley"
 
 #: Priority of everything that isn't on a reply's way.
 LOW = 15
+
+WORKER_ALIVE = "SELECT count(*) FROM worker WHERE pid = $1 AND stopped_at IS NULL AND alive_until > now()"
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -58,15 +62,12 @@ def worker(settings: Settings, environment: dict[str, str], database_url: str) -
     async def ready(process: Process) -> bool:
         try:
             connection = await connect(database_url, application="parley-up")
-        except Exception:  # the database may be away for a moment; the caller asks again
-            return False
-        try:
-            query = (
-                "SELECT count(*) FROM worker WHERE pid = $1 AND stopped_at IS NULL AND alive_until > now()"
-            )
-            return bool(await connection.fetchval(query, process.pid))
-        finally:
-            await connection.close()
+            try:
+                return bool(await connection.fetchval(WORKER_ALIVE, process.pid))
+            finally:
+                await connection.close()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False  # the database is away for a moment; the caller asks again
 
     variables = {**prefect_environment(settings), **environment}
     return Part("worker", lambda: spawn([*parley(), "work"], variables), ready)
