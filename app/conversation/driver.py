@@ -22,7 +22,7 @@ from app.conversation.chat import Chat
 from app.conversation.closing import close_coroutine
 from app.conversation.isolation import Isolation
 from app.conversation.journal import FED, Entry
-from app.conversation.jsonvalue import check_json, copy_json
+from app.conversation.jsonvalue import check_json, copy_json, keep_json
 from app.conversation.needs import Diverged, Failed, Finished, Need
 from app.conversation.tape import Tape, described
 from app.errors import BotError
@@ -91,7 +91,10 @@ class Driver:
 
     @property
     def session(self) -> dict[str, Any]:
-        """chat.session as it was when `run` returned, as JSON; after a failure, as before that turn."""
+        """chat.session as it was when `run` returned, as JSON.
+
+        After a failure, those of its values that can be kept; after a divergence, as the dialog began.
+        """
         return self._session
 
     def feed(self, entry: Entry) -> None:
@@ -115,6 +118,8 @@ class Driver:
         need = self._advance()
         if isinstance(need, Finished | Failed | Diverged):
             self._end = need
+            if isinstance(need, Failed):
+                self._session = keep_json(self._chat.session)
             self.close()
         return need
 

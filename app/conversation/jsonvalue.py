@@ -8,6 +8,7 @@ into one form wherever it comes from: keys sorted, such floats as integers, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Never
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -43,6 +44,15 @@ def to_json(value: Any, what: str) -> Any:
 def check_json(value: Any, what: str) -> Any:
     """A copy of `value` in the one form; unlike `to_json`, anything but a JSON type is a BotError."""
     return _checked(value, what, lenient=False)
+
+
+def keep_json(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """A copy in the one form of those values that `check_json` accepts."""
+    kept: dict[str, Any] = {}
+    for key, value in values.items():
+        with suppress(BotError):
+            kept |= check_json({key: value}, "a value")
+    return dict(sorted(kept.items()))
 
 
 def unstorable(text: str) -> str | None:
