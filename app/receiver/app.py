@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.exceptions import HTTPException
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from app.errors import EventRefused
@@ -30,7 +31,7 @@ def create_public_app(webhook: Webhook, tokens: Tokens, metrics: Metrics) -> Lit
     """What outsiders call: the webhook and `/health`."""
 
     @post("/8x8/{token:str}", status_code=200)
-    async def receive(token: str, request: AnyRequest) -> Response[dict[str, str]]:
+    async def receive(token: FromPath[str], request: AnyRequest) -> Response[dict[str, str]]:
         started = time.perf_counter()
         name = ""
         try:

@@ -55,7 +55,7 @@ def away() -> KeyServiceAway:
 async def settled(cache: KeyCache) -> None:
     """Wait until nothing is being fetched."""
     async with asyncio.timeout(2):
-        while cache.fetching:
+        while cache.fetching:  # noqa: ASYNC110 - a turn of the loop, not a time
             await asyncio.sleep(0)
 
 
@@ -205,7 +205,7 @@ def test_a_jwk_is_read_bare_or_within_a_string(body: bytes) -> None:
         b'{"kty": "RSA", "n": "AAAA", "e": "AQAB"}',
         b"\xff",
         b"[" * 60_000,
-        json.dumps(RSAKey.generate_key(1024).as_dict(private=False)).encode(),
+        json.dumps({"kty": "RSA", "n": "g" * 171, "e": "AQAB"}).encode(),  # 1024 bits
     ],
 )
 def test_what_is_no_usable_key_counts_as_a_failure_so_that_it_is_not_kept(body: bytes) -> None:
