@@ -6,7 +6,7 @@ the bot: the driver then returns what is needed, and sends the bot on once that 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
 from random import Random
 from types import MappingProxyType, coroutine
@@ -236,7 +236,8 @@ class Chat:
                 answer = parse(text)
             except ValueError:
                 continue
-            if isinstance(answer, Awaitable):
+            if isinstance(answer, Coroutine):
+                answer.close()
                 raise BotError("ask(parse=) must be a plain function, not an async one.")
             return answer
         raise NoAnswer(attempts)
