@@ -49,7 +49,12 @@ def tenants_of(endpoints: Endpoints, settings: Settings) -> list[TenantConfig]:
         url = f"http://{_reachable(settings.host)}:{settings.port}/8x8/{endpoint.tokens[0]}"
         tenants.setdefault(
             name,
-            TenantConfig(name, endpoint.eightxeight.api_key.get_secret_value(), webhooks={ANY_CHANNEL: url}),
+            TenantConfig(
+                name,
+                endpoint.eightxeight.api_key.get_secret_value(),
+                webhooks={ANY_CHANNEL: url},
+                label=endpoint.name,
+            ),
         )
     return list(tenants.values())
 

@@ -11,8 +11,9 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from app.sandbox.config import SandboxConfig
-from app.sandbox.control import admin, agent, conversations, faults, logs, raw, user
+from app.sandbox.control import admin, again, agent, conversations, faults, logs, raw, stream, user
 from app.sandbox.desk import NotPossible
+from app.sandbox.page import handlers as page
 from app.sandbox.rest import attachments, indicators, jwk, messages, registry
 from app.sandbox.rest import conversations as rest_conversations
 from app.sandbox.rest.common import answer_problem
@@ -35,17 +36,19 @@ _GATEWAY = [
 ]
 _CONTROL = [
     *admin.HANDLERS,
+    *again.HANDLERS,
     *agent.HANDLERS,
     *conversations.HANDLERS,
     *faults.HANDLERS,
     *logs.HANDLERS,
     *raw.HANDLERS,
+    *stream.HANDLERS,
     *user.HANDLERS,
 ]
 
 
 def create_app(config: SandboxConfig) -> Gate:
-    """The application: 8x8's REST interface and the control API under /sandbox/api.
+    """The application: 8x8's REST interface, the control API under /sandbox/api, and the page at /.
 
     Cutting connections (faults `drop`, `hang`, `request_cut`) needs `app.sandbox.server`; everything
     else works under any ASGI server. One event loop per application.
@@ -54,7 +57,7 @@ def create_app(config: SandboxConfig) -> Gate:
     for handler in _GATEWAY:
         handler.include_in_schema = False
     litestar = Litestar(
-        route_handlers=[*_GATEWAY, *_CONTROL],
+        route_handlers=[*_GATEWAY, *_CONTROL, *page.HANDLERS],
         dependencies={"world": Provide(lambda: world, sync_to_thread=False, use_cache=True)},
         exception_handlers={
             Problem: answer_problem,

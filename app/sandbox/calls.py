@@ -260,6 +260,11 @@ def rest_calls(
     return Call(schema.RestCalls, "GET", f"{API}/rest", query=query)
 
 
+def resend_call(seq: int) -> Call[schema.Again]:
+    """Send a logged REST call once more."""
+    return Call(schema.Again, "POST", f"{API}/rest/{seq}/resend", wait=30.0)
+
+
 def faults() -> Call[schema.Faults]:
     """All faults with how often they applied."""
     return Call(schema.Faults, "GET", f"{API}/faults")

@@ -14,7 +14,10 @@ DEFAULT_QUEUES = {"101": "Support", "102": "Sales", "103": "Billing"}
 
 @dataclass(frozen=True, slots=True)
 class TenantConfig:
-    """One 8x8 tenant: its API key, its webhooks by channel type, and its queues and script by id."""
+    """One 8x8 tenant: its API key, its webhooks by channel type, and its queues and script by id.
+
+    `label` is what people call it: the endpoint's name.
+    """
 
     tenant: str
     api_key: str
@@ -22,6 +25,7 @@ class TenantConfig:
     webhooks: dict[str, str] = field(default_factory=dict)
     queues: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_QUEUES))
     script: str = "2001"
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)

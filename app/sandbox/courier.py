@@ -208,6 +208,7 @@ class Courier:
         duration = (time.perf_counter() - started) * 1000
         record.headers = headers
         record.attempts.append(Attempt(stamp.retry, stamp.transmission_time, status, error, duration))
+        self._signals.wake(record.event_id)
         return status is not None and 200 <= status < 300
 
     def _stranger_key(self) -> SigningKey:

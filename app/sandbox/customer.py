@@ -5,7 +5,16 @@ import mimetypes
 from app.sandbox import events
 from app.sandbox.desk import NotPossible
 from app.sandbox.gateway import Gateway
-from app.sandbox.model import Attachment, Conversation, JsonObject, Message, NewMessage, new_id, now_ms
+from app.sandbox.model import (
+    TYPING_SECONDS,
+    Attachment,
+    Conversation,
+    JsonObject,
+    Message,
+    NewMessage,
+    new_id,
+    now_ms,
+)
 from app.sandbox.store import Store
 
 TYPING_CHANNELS = ("WebChat", "WhatsApp", "RCS", "ChatAPI")
@@ -75,6 +84,7 @@ class Customer:
         """The user begins or stops typing. Returns the event id; None where the channel has no such event."""
         if conversation.channel not in TYPING_CHANNELS:
             return None
+        conversation.type_for("user", TYPING_SECONDS if on else 0.0)
         users: list[JsonObject] = [{"id": conversation.user_id, "type": "user"}] if on else []
         return self._gateway.tell(conversation, "ACTIVITY", events.typing(users))
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from app.sandbox import events
 from app.sandbox.gateway import Gateway
-from app.sandbox.model import Conversation, Message, NewMessage, new_id
+from app.sandbox.model import TYPING_SECONDS, Conversation, Message, NewMessage, new_id
 from app.sandbox.store import Store
 
 Order = Literal["left_first", "transfer_first"]
@@ -42,6 +42,7 @@ class Desk:
     def typing(self, conversation: Conversation, on: bool) -> str:
         """The agent begins or stops typing. Returns the event id."""
         agent = self._agent(conversation)
+        conversation.type_for("agent", TYPING_SECONDS if on else 0.0)
         users: list[dict[str, object]] = [{"id": agent, "type": "agent"}] if on else []
         return self._gateway.tell(conversation, "ACTIVITY", events.typing(users))
 

@@ -25,6 +25,16 @@ from app.sandbox.store import Store
 BOT_ID = "bot"
 
 
+TEST_MARK: JsonObject = {"key": "isTest", "value": "true"}
+"""The additional property of a user by which an endpoint knows that a conversation is a test."""
+
+
+def _marked_as_test(user: JsonObject) -> JsonObject:
+    properties = user.get("additionalProperties")
+    others = [each for each in properties if each != TEST_MARK] if isinstance(properties, list) else []
+    return {**user, "additionalProperties": [*others, TEST_MARK]}
+
+
 class Gateway:
     """State changes and their webhook events, in one place. All methods return at once."""
 
@@ -51,7 +61,9 @@ class Gateway:
         conversation = Conversation(
             conversation_id or new_id(), tenant.id, channel.id, channel.type, user, now_ms()
         )
-        conversation.is_test = is_test
+        if is_test:
+            conversation.is_test = True
+            conversation.user = _marked_as_test(user)
         conversation.assignment = assignment or {"type": "script", "id": tenant.script}
         self._store.add_conversation(conversation)
         self._join(conversation, "user", conversation.user_id)
@@ -84,12 +96,12 @@ class Gateway:
 
     def post(self, conversation: Conversation, new: NewMessage, author_id: str | None = None) -> Message:
         """Store a message and tell the endpoint of it (a bot's own comes back as an echo)."""
+        conversation.typing.pop(new.author_type, None)
         message = self._keep(conversation, new, author_id)
         where = (conversation.id, conversation.tenant)
         if message.author_type == "bot":
             if late := self._faults.take(ReadBackLate, *where):
                 message.visible_at = time.monotonic() + late.ms / 1000
-            conversation.typing.pop(BOT_ID, None)
             conversation.thinking_until = 0.0
             if self._faults.take(EchoOff, *where):
                 return message

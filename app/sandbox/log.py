@@ -81,6 +81,15 @@ class Log:
         self._seq += 1
         return self._seq
 
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest record."""
+        return self._seq
+
+    def call(self, seq: int) -> RestRecord | None:
+        """The REST record with this number that is still kept, the newest first."""
+        return next((record for record in reversed(self.rest) if record.seq == seq), None)
+
     def add_webhook(self, record: WebhookRecord) -> None:
         """Keep a webhook record, letting the oldest go."""
         if len(self.webhooks) == self.webhooks.maxlen:

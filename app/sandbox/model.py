@@ -10,6 +10,9 @@ from typing import Literal
 JsonObject = dict[str, object]
 State = Literal["created", "active", "idle"]
 
+TYPING_SECONDS = 10.0
+"""How long a typing indicator shows in the sandbox; 8x8 doesn't say."""
+
 
 def new_id() -> str:
     """A random id in the shape of 8x8's (22 characters of base64url)."""
@@ -128,6 +131,10 @@ class Conversation:
         """The id the user goes by in events."""
         return str(self.user.get("userId") or f"user-{self.id}")
 
+    def type_for(self, author: str, seconds: float) -> None:
+        """Somebody (user, bot, agent) types from now on, for so long; 0: no more."""
+        self.typing[author] = time.monotonic() + seconds
+
     def find_message(self, message_id: str) -> Message | None:
         """A message by id, or None."""
         return next((message for message in self.messages if message.id == message_id), None)
@@ -169,3 +176,4 @@ class Tenant:
     customer_id: str
     queues: Mapping[str, str]
     script: str
+    label: str = ""

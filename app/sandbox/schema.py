@@ -216,7 +216,10 @@ class Messages(msgspec.Struct):
 
 
 class ConversationView(msgspec.Struct):
-    """A conversation as its user and its agent would see it. `typing`: authors typing now."""
+    """A conversation as its user and its agent would see it. `typing`: authors typing now.
+
+    `indicator_ms`: how long it is until an indicator goes out by itself; 0: none is on.
+    """
 
     id: str
     tenant: str
@@ -232,6 +235,7 @@ class ConversationView(msgspec.Struct):
     created_at: int
     typing: list[str]
     thinking: bool
+    indicator_ms: int
     read_at: dict[str, int]
     webhook_url: str | None
     messages: int
@@ -313,6 +317,13 @@ class RestView(msgspec.Struct):
     refused: bool
 
 
+class Again(msgspec.Struct):
+    """The answer to a call that was sent again; no status: no answer, `error` says why."""
+
+    status: int | None
+    error: str | None
+
+
 class RestCalls(msgspec.Struct):
     """REST records, oldest first."""
 
@@ -343,9 +354,10 @@ class Keys(msgspec.Struct):
 
 
 class TenantView(msgspec.Struct):
-    """A tenant; `webhooks` by channel type."""
+    """A tenant; `webhooks` by channel type; `label` is the endpoint's name where one is known."""
 
     tenant: str
+    label: str
     customer_id: str
     queues: dict[str, str]
     script: str

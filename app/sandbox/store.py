@@ -47,7 +47,14 @@ class Store:
 
     def put_tenant(self, config: TenantConfig) -> Tenant:
         """Add a tenant, or replace it; its webhooks named here replace those of the same channel."""
-        tenant = Tenant(config.tenant, config.api_key, config.customer_id, dict(config.queues), config.script)
+        tenant = Tenant(
+            config.tenant,
+            config.api_key,
+            config.customer_id,
+            dict(config.queues),
+            config.script,
+            config.label,
+        )
         self.tenants[tenant.id] = tenant
         for channel, url in config.webhooks.items():
             self.set_webhook(tenant, channel, url)

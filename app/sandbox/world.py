@@ -8,7 +8,7 @@ from app.sandbox.faultbook import FaultBook
 from app.sandbox.gateway import Gateway
 from app.sandbox.keys import KeyRing
 from app.sandbox.log import Log
-from app.sandbox.signals import Signals
+from app.sandbox.signals import RESET, Signals
 from app.sandbox.store import Store
 
 
@@ -35,6 +35,7 @@ class World:
         self.faults.clear()
         self.store.clear()
         self.log.clear()
+        self.signals.wake(RESET)
 
     async def settled(self, timeout: float) -> bool:
         """Wait until no webhook is on its way; False if that took longer than `timeout` seconds."""

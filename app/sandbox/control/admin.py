@@ -63,7 +63,9 @@ def _view(world: World, tenant: Tenant) -> schema.TenantView:
         webhook = world.store.webhooks.get(channel.webhook_id or "")
         if channel.tenant == tenant.id and webhook is not None:
             urls[channel.type] = webhook.uri
-    return schema.TenantView(tenant.id, tenant.customer_id, dict(tenant.queues), tenant.script, urls)
+    return schema.TenantView(
+        tenant.id, tenant.label or tenant.id, tenant.customer_id, dict(tenant.queues), tenant.script, urls
+    )
 
 
 HANDLERS = [health, reset, tenants, put_tenant, file]

@@ -1,5 +1,6 @@
 """What the control handlers share."""
 
+import math
 import time
 
 from litestar.exceptions import NotFoundException
@@ -31,6 +32,7 @@ def posted(message: Message) -> schema.Posted:
 def conversation_view(world: World, one: Conversation) -> schema.ConversationView:
     """A conversation."""
     now = time.monotonic()
+    ends = [until for until in (*one.typing.values(), one.thinking_until) if until > now]
     return schema.ConversationView(
         id=one.id,
         tenant=one.tenant,
@@ -46,6 +48,7 @@ def conversation_view(world: World, one: Conversation) -> schema.ConversationVie
         created_at=one.created_at,
         typing=[who for who, until in one.typing.items() if until > now],
         thinking=one.thinking_until > now,
+        indicator_ms=math.ceil((min(ends) - now) * 1000) if ends else 0,
         read_at=one.read_at,
         webhook_url=world.store.webhook_url(one),
         messages=len(one.messages),

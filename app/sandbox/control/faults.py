@@ -9,6 +9,7 @@ from app.sandbox import schema
 from app.sandbox.control.common import API
 from app.sandbox.faultbook import Entry
 from app.sandbox.faults import AnyFault
+from app.sandbox.signals import FAULTS
 from app.sandbox.world import World
 
 
@@ -27,13 +28,16 @@ async def replace(
     world.faults.clear()
     for fault in data.faults:
         world.faults.add(fault)
+    world.signals.wake(FAULTS)
     return _all(world)
 
 
 @post(API + "/faults")
 async def add(data: JSONBody[AnyFault], world: NamedDependency[World]) -> schema.FaultView:
     """One more fault."""
-    return _view(world.faults.add(data), True)
+    entry = world.faults.add(data)
+    world.signals.wake(FAULTS)
+    return _view(entry, True)
 
 
 @delete(API + "/faults/{fault_id:str}", status_code=200)
@@ -41,6 +45,7 @@ async def remove(fault_id: FromPath[str], world: NamedDependency[World]) -> sche
     """One fault less."""
     if not world.faults.remove(fault_id):
         raise NotFoundException(f"there is no fault {fault_id}")
+    world.signals.wake(FAULTS)
     return _all(world)
 
 
@@ -57,6 +62,7 @@ async def rotate(
 ) -> schema.Keys:
     """Sign with a new key from now on."""
     world.keys.rotate(forget=data.forget)
+    world.signals.wake(FAULTS)
     return schema.Keys(world.keys.current.kid, world.keys.kids())
 
 

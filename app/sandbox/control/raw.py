@@ -69,6 +69,7 @@ async def _send_once(
     headers = world.courier.headers_for(stamp, record.body, data.signature or "valid")
     taken = await world.courier.attempt(record, stamp, headers | (data.headers or {}))
     record.outcome = "delivered" if taken else "given_up"
+    world.signals.wake(record.event_id)
 
 
 def _signed(item: schema.SignItem, world: World) -> schema.SignedView:

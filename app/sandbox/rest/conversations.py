@@ -83,6 +83,7 @@ async def post_agent_assignment(
     if webhook is None or webhook.tenant != request.auth.id:
         raise entity_not_found("Webhook", identifier)
     conversation.post_agent_assignment = body
+    world.signals.wake(conversation.id)
     return common.empty(201)
 
 

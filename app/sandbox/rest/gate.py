@@ -22,6 +22,7 @@ from app.sandbox.model import Tenant, now_ms
 from app.sandbox.rest import problems
 from app.sandbox.rest.problems import PROBLEM, Problem
 from app.sandbox.rest.route import JWK, Route, route_of
+from app.sandbox.signals import REST
 from app.sandbox.world import World
 
 TRANSPORT = "sandbox.transport"
@@ -93,11 +94,13 @@ class Gate:
             record.request_body = body[: self._world.config.limits.logged_body]
             answer = await self._answer(scope, body, route, record)
         record.duration_ms = (time.perf_counter() - started) * 1000
+        if answer is not None:
+            record.status = answer.status
+            record.response_body = bytes(answer.body[: self._world.config.limits.logged_body])
+        self._world.signals.wake(f"{REST}{record.seq}")
         if answer is None:
             await _cut(scope, receive)
             return
-        record.status = answer.status
-        record.response_body = bytes(answer.body[: self._world.config.limits.logged_body])
         await answer.leave(send)
 
     async def _answer(self, scope: HTTPScope, body: bytes, route: Route, record: RestRecord) -> Answer | None:

@@ -6,7 +6,7 @@ from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from app.sandbox.model import JsonObject
+from app.sandbox.model import TYPING_SECONDS, JsonObject
 from app.sandbox.rest import checks, common
 from app.sandbox.rest.common import TenantRequest
 from app.sandbox.rest.problems import invalid_parameter
@@ -14,8 +14,6 @@ from app.sandbox.rest.route import PREFIX
 from app.sandbox.world import World
 
 ONE = PREFIX + "/conversations/{conversation_id:str}"
-TYPING_SECONDS = 10.0
-"""How long a typing indicator shows in the sandbox; 8x8 doesn't say."""
 
 
 @post(ONE + "/typing", status_code=204)
@@ -25,7 +23,7 @@ async def typing(
     """The bot (or a user from someone else's channel) is typing."""
     conversation = common.conversation(world, request, conversation_id, newer=True)
     author = checks.author(checks.json_object(await request.body()), ("bot", "user"))
-    conversation.typing[author] = time.monotonic() + TYPING_SECONDS
+    conversation.type_for(author, TYPING_SECONDS)
     world.signals.wake(conversation.id)
 
 
