@@ -151,10 +151,10 @@ class _Reading:
 
     def _refused(self, document: Any, details: ErrorDetails) -> None:
         place = _place(document, details["loc"])
-        if place in self.unresolved:
-            return
         if details["type"] == "extra_forbidden":
             self.add(place, "unknown key" + _did_you_mean(str(place[-1]), _keys(place)))
+        elif place in self.unresolved:
+            return
         elif details["type"] == "missing":
             self.add((*place, str(details["loc"][-1])), "is missing")
         elif details["type"] == "model_type":

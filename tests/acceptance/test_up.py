@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.acceptance.conftest import PARTS, Parley, eventually
+from tests.acceptance.running import PARTS, Parley, eventually
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -120,8 +120,10 @@ def test_it_stops_within_15_seconds_and_leaves_nothing_behind(own_parley: OwnPar
 @pytest.mark.skipif(
     sys.platform != "linux", reason="the kernel ends children with their parent on Linux only"
 )
-def test_a_kill_of_up_itself_leaves_nothing_behind_and_the_next_start_works(own_parley: OwnParley) -> None:
-    parley = own_parley("--no-sandbox")
+def test_a_kill_of_up_itself_leaves_nothing_behind_and_the_next_start_works(
+    own_parley: OwnParley, parley: Parley
+) -> None:
+    shared, parley = parley, own_parley("--no-sandbox")
     parley.start()
     parley.wait_until_ready()
     assert parley.part("sandbox") is None
@@ -132,8 +134,10 @@ def test_a_kill_of_up_itself_leaves_nothing_behind_and_the_next_start_works(own_
     eventually(lambda: not parley.left_behind(), within=20, what="the end of every part")
 
     (parley.folder / "stdout").unlink()
+    parley.variables["PREFECT_API_URL"] = shared.prefect_url
     parley.start()
     parley.wait_until_ready()
+    assert parley.part("Prefect server") is None
     assert parley.stop() == 0
 
 
