@@ -1,210 +1,48 @@
-"""A real `parley up` in a temporary home, on free ports, with the sandbox as 8x8."""
+"""One `parley up` that all acceptance tests share, with the sandbox as 8x8."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-import psutil
 import pytest
 
-from app.database.embedded import EmbeddedPostgres
-from app.supervisor.ports import free_port
-from app.supervisor.up import READY
+from tests.acceptance.running import Parley
+from tests.acceptance.stage import Stage, write_endpoints
 
-REPOSITORY = Path(__file__).parents[2]
-PARLEY = Path(sys.executable).with_name("parley")
+#: Shorter than in production, so that what has to wait for them is tested in seconds. (seconds)
+SHORT = {"PARLEY_LEASE": "4", "PARLEY_STUCK_AFTER": "3", "PARLEY_LINGER": "4"}
 
-#: Command lines by which a part's process is known.
-PARTS = {
-    "receiver": ("parley", "serve"),
-    "worker": ("parley", "work"),
-    "sandbox": ("parley", "sandbox"),
-    "Prefect server": ("prefect", "server"),
-    "Prefect worker": ("prefect", "worker"),
-    "PostgreSQL": ("postgres", "-D"),
-}
+#: Of a failed test's log.
+SHOWN = 40_000
 
-
-def eventually(condition: Callable[[], object], *, within: float, what: str = "it") -> None:
-    """Return once the condition holds; an HTTP error counts as not yet."""
-    deadline = time.monotonic() + within
-    while True:
-        try:
-            if condition():
-                return
-        except httpx.HTTPError:
-            pass
-        assert time.monotonic() < deadline, f"{what} did not come true within {within:.0f} s"
-        time.sleep(0.05)
-
-
-@dataclass
-class Parley:
-    """One `parley up`: where its parts are, its processes and its logs."""
-
-    folder: Path
-    environment: dict[str, str] = field(default_factory=dict)
-    arguments: tuple[str, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
-    seen: dict[int, psutil.Process] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.home = self.folder / "home"
-        ports = {name: free_port() for name in ("PORT", "ADMIN_PORT", "SANDBOX_PORT", "PREFECT_PORT")}
-        self.variables = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("PARLEY_", "PREFECT_"))
-            },
-            **{f"PARLEY_{name}": str(port) for name, port in ports.items()},
-            "PARLEY_HOME": str(self.home),
-            "PARLEY_ENDPOINTS": str(REPOSITORY / "endpoints.yaml"),
-            "HOME": str(self.folder / "user"),
-            **self.environment,
-        }
-        (self.folder / "user").mkdir(parents=True, exist_ok=True)
-
-    @property
-    def url(self) -> str:
-        """The receiver."""
-        return f"http://127.0.0.1:{self.variables['PARLEY_PORT']}"
-
-    @property
-    def admin_url(self) -> str:
-        """The receiver's other port."""
-        return f"http://127.0.0.1:{self.variables['PARLEY_ADMIN_PORT']}"
-
-    @property
-    def sandbox_url(self) -> str:
-        """The sandbox."""
-        return f"http://127.0.0.1:{self.variables['PARLEY_SANDBOX_PORT']}"
-
-    @property
-    def prefect_url(self) -> str:
-        """The Prefect server's API."""
-        return f"http://127.0.0.1:{self.variables['PARLEY_PREFECT_PORT']}/api"
-
-    @property
-    def database_url(self) -> str:
-        """The embedded database."""
-        return EmbeddedPostgres(self.home).url
-
-    @property
-    def output(self) -> str:
-        """What `up` printed so far."""
-        return (self.folder / "stdout").read_text()
-
-    @property
-    def errors(self) -> str:
-        """What `up` and its parts logged so far."""
-        return (self.folder / "stderr").read_text()
-
-    def start(self) -> None:
-        """Start it; it isn't ready yet."""
-        with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as err:
-            self.process = subprocess.Popen(
-                [PARLEY, "up", *self.arguments], stdout=out, stderr=err, env=self.variables, cwd=self.folder
-            )
-
-    def wait_until_ready(self, *, within: float = 150.0) -> None:
-        """Return when it says that it is ready."""
-
-        def ready() -> bool:
-            assert self.process is not None
-            assert self.process.poll() is None, f"up ended:\n{self.errors}"
-            return READY in self.output.splitlines()
-
-        eventually(ready, within=within, what=READY)
-        self.processes()
-
-    def run(self, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run another `parley` command against it."""
-        return subprocess.run(
-            [PARLEY, *arguments],
-            env=self.variables,
-            cwd=self.folder,
-            input=input,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def processes(self) -> list[psutil.Process]:
-        """`up` and everything below it, now."""
-        assert self.process is not None
-        try:
-            top = psutil.Process(self.process.pid)
-            found = [top, *top.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            found = []
-        self.seen.update({each.pid: each for each in found})
-        return found
-
-    def part(self, name: str) -> psutil.Process | None:
-        """The process of a part, if it runs."""
-        wanted = PARTS[name]
-        for each in self.processes()[1:]:
-            try:
-                words = [Path(word).name for word in each.cmdline()]
-                alive = each.status() != psutil.STATUS_ZOMBIE
-            except psutil.Error:
-                continue
-            if alive and any(tuple(words[at : at + 2]) == wanted for at in range(len(words))):
-                return each
-        return None
-
-    def left_behind(self) -> list[str]:
-        """Command lines of processes that were seen and still run."""
-        left = []
-        for each in self.seen.values():
-            try:
-                if each.is_running() and each.status() != psutil.STATUS_ZOMBIE:
-                    left.append(" ".join(each.cmdline()))
-            except psutil.Error:
-                continue
-        return left
-
-    def stop(self, sign: signal.Signals = signal.SIGTERM, *, within: float = 30.0) -> int:
-        """Ask it to stop and wait; the exit code."""
-        assert self.process is not None
-        self.processes()
-        self.process.send_signal(sign)
-        return self.process.wait(within)
-
-    def kill_everything(self) -> None:
-        """Leave nothing, whatever happened."""
-        if self.process is not None:
-            self.processes()
-            if self.process.poll() is None:
-                self.process.kill()
-            self.process.wait()
-        for each in self.seen.values():
-            try:
-                each.kill()
-            except psutil.Error:
-                continue
+_shared: list[Parley] = []
+_logged: dict[str, int] = {}
 
 
 @pytest.fixture(scope="session")
 def parley(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parley]:
     """A `parley up` that all tests share. They may kill its parts, but leave it running and answering."""
-    shared = Parley(tmp_path_factory.mktemp("parley"))
+    folder = tmp_path_factory.mktemp("parley")
+    (folder / "signals").mkdir()
+    shared = Parley(folder, {**SHORT, "PARLEY_TEST_SIGNALS": str(folder / "signals")})
+    endpoints = write_endpoints(folder, shared.variables["PARLEY_SANDBOX_PORT"])
+    shared.variables["PARLEY_ENDPOINTS"] = str(endpoints)
     shared.start()
+    _shared.append(shared)
     try:
         shared.wait_until_ready()
         yield shared
     finally:
         shared.kill_everything()
+
+
+@pytest.fixture(scope="session")
+def stage(parley: Parley) -> Iterator[Stage]:
+    """The shared `parley up` with what tests need to talk to its bots and to look inside."""
+    stage = Stage(parley)
+    yield stage
+    stage.close()
 
 
 @pytest.fixture
@@ -220,3 +58,21 @@ def own_parley(tmp_path: Path) -> Iterator[Callable[..., Parley]]:
     yield make
     for each in made:
         each.kill_everything()
+
+
+@pytest.fixture(autouse=True)
+def _log_position(request: pytest.FixtureRequest) -> None:
+    """Where the shared log stood as the test began."""
+    for shared in _shared:
+        _logged[request.node.nodeid] = len(shared.errors.encode())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A failed test's report has what Parley logged meanwhile."""
+    report = yield
+    if report.failed:  # type: ignore[attr-defined]  # a wrapper's result is typed by nobody
+        for shared in _shared:
+            logged = shared.logged_since(_logged.get(item.nodeid, 0))
+            report.sections.append(("what Parley logged meanwhile", logged[-SHOWN:]))  # type: ignore[attr-defined]
+    return report

@@ -1,0 +1,107 @@
+"""Bots that the acceptance tests talk to.
+
+They are copied beside the tests' endpoints.yaml and imported by Parley's own processes. What a test and a bot
+tell each other goes through files in the folder PARLEY_TEST_SIGNALS, named after the bot's input.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from app.bot import Chat
+
+SIGNALS = Path(os.environ.get("PARLEY_TEST_SIGNALS", "."))
+
+
+def wait_for(name: str, *, seconds: float = 60.0) -> None:
+    """Return once the test has made that file."""
+    deadline = time.monotonic() + seconds
+    while not (SIGNALS / name).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(name)
+        time.sleep(0.005)
+
+
+def stand_still(seconds: float) -> None:
+    """What a bot must never do."""
+    time.sleep(seconds)
+
+
+async def parrot(chat: Chat) -> None:
+    """Says each part of the message, parted by `|`, as a message of its own."""
+    for part in chat.message.text.split("|"):
+        await chat.say(part or f"({chat.message.kind} {chat.message.payload})")
+
+
+async def measures(chat: Chat) -> None:
+    """Says how long the text is."""
+    await chat.say(f"{len(chat.message.text)} characters")
+
+
+async def asks_five(chat: Chat) -> None:
+    """Asks five questions and says all answers."""
+    answers = [await chat.ask(f"Question {number}?") for number in range(1, 6)]
+    await chat.say("Answers: " + " ".join(answers))
+
+
+def work(name: str, idempotency_key: str) -> dict[str, str]:
+    """Leaves a line with its key, waits for the test to let it go, gives back what it made."""
+    with (SIGNALS / f"{name}.begun").open("a") as file:
+        file.write(idempotency_key + "\n")
+    wait_for(f"{name}.go")
+    return {"made": f"by {len((SIGNALS / f'{name}.begun').read_text().splitlines())}"}
+
+
+async def works(chat: Chat) -> None:
+    """Runs a step that takes as long as the test likes, and says its result twice."""
+    await chat.say("One moment…")
+    found = await chat.step(work, chat.message.text)
+    await chat.say(f"Live: {found['made']}")
+    await chat.receive()
+    await chat.say(f"Replayed: {found['made']}")
+
+
+async def counts(chat: Chat) -> None:
+    """Counts the dialogs and the messages of the session."""
+    chat.session["dialogs"] = chat.session.get("dialogs", 0) + 1
+    chat.session["messages"] = chat.session.get("messages", 0) + 1
+    await chat.say(f"dialog {chat.session['dialogs']}, message {chat.session['messages']}")
+    await chat.receive()
+    chat.session["messages"] += 1
+    await chat.say(f"dialog {chat.session['dialogs']}, message {chat.session['messages']}")
+
+
+async def holds(chat: Chat) -> None:
+    """Stands still within its turn, with the whole worker, until the test lets it go."""
+    name = chat.message.text
+    (SIGNALS / f"{name}.begun").touch()
+    wait_for(f"{name}.go", seconds=2.0)
+    await chat.say(f"held {name}")
+
+
+async def poison(chat: Chat) -> None:
+    """Kills its worker: `block` never returns, `exit` ends the process; until the test has healed it."""
+    text = chat.message.text
+    if text in ("block", "exit") and not (SIGNALS / "healed").exists():
+        with (SIGNALS / f"{text}.deaths").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        if text == "exit":
+            os._exit(9)
+        stand_still(60)
+    await chat.say(f"survived {text}")
+
+
+async def greets(chat: Chat) -> None:
+    """Speaks first where it may."""
+    if chat.message.kind == "start":
+        user = (chat.message.data or {}).get("user") or {}
+        await chat.say(f"Welcome {user.get('name')}")
+        await chat.receive()
+    await chat.say(f"You wrote {chat.message.text}")
+
+
+async def tells_worker(chat: Chat) -> None:
+    """Says which process answers."""
+    await chat.say(f"{chat.message.text} by {os.getpid()}")

@@ -1,0 +1,252 @@
+"""What acceptance tests do with a `parley up`: talk to its bots, look into its database, hold it up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import httpx
+
+from app.database.engine import connect
+from app.sandbox import calls, schema
+from app.sandbox.client import SandboxClient
+from tests.acceptance.running import Parley, eventually
+
+T = TypeVar("T")
+BOTS = Path(__file__).with_name("bots.py")
+
+#: Endpoint → its bot and settings of its own. Each is a tenant of its own at the sandbox.
+ENDPOINTS: dict[str, dict[str, Any]] = {
+    "echo": {"flow": "flows.bots.echo:echo"},
+    "orders": {"flow": "flows.bots.orders:orders"},
+    "parrot": {"flow": "acceptance_bots:parrot"},
+    "refused": {"flow": "acceptance_bots:parrot"},
+    "measures": {"flow": "acceptance_bots:measures"},
+    "asks": {"flow": "acceptance_bots:asks_five"},
+    "works": {"flow": "acceptance_bots:works"},
+    "counts": {"flow": "acceptance_bots:counts"},
+    "holds": {"flow": "acceptance_bots:holds"},
+    "poison": {"flow": "acceptance_bots:poison", "on_error": {"message": "We are sorry."}},
+    "greets": {"flow": "acceptance_bots:greets", "accept_conversation_active": True},
+    "waits": {"flow": "acceptance_bots:greets"},
+    "workers": {"flow": "acceptance_bots:tells_worker"},
+}
+
+
+def write_endpoints(folder: Path, sandbox_port: str) -> Path:
+    """endpoints.yaml (JSON is YAML) with the tests' bots beside it."""
+    shutil.copy(BOTS, folder / "acceptance_bots.py")
+    endpoints = [
+        {
+            "name": name,
+            "token": f"sandbox-{name}-token",
+            "eightxeight": {
+                "base_url": f"http://127.0.0.1:{sandbox_port}",
+                "api_key": f"sandbox-{name}-key",
+                "tenant": f"sandbox-{name}",
+            },
+            **settings,
+        }
+        for name, settings in ENDPOINTS.items()
+    ]
+    file = folder / "endpoints.yaml"
+    file.write_text(json.dumps({"endpoints": endpoints}))
+    return file
+
+
+class Database:
+    """A connection to Parley's database that plain code can use, from any thread."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._lock = threading.Lock()
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    def rows(self, sql: str, *values: object) -> list[asyncpg.Record]:
+        """Rows of a query; tried again once when the server has been restarted in between."""
+        with self._lock:
+            for attempt in (1, 2):
+                try:
+                    if self._connection is None or self._connection.is_closed():
+                        self._connection = self.call(connect(self._url, application="test"))
+                    return self.call(self._connection.fetch(sql, *values))
+                except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+                    self._connection = None
+                    if attempt == 2:
+                        raise
+            raise AssertionError
+
+    def value(self, sql: str, *values: object) -> Any:
+        """The first value of the first row; None where there is no row."""
+        rows = self.rows(sql, *values)
+        return rows[0][0] if rows else None
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the connection's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    @contextmanager
+    def holding(self, sql: str, *values: object) -> Iterator[Callable[[], bool]]:
+        """Keep a statement's locks until the end of the block; tells whether a worker waits for them."""
+        connection = self.call(connect(self._url, application="test lock"))
+        pid = connection.get_server_pid()
+        self.call(connection.execute("BEGIN"))
+        self.call(connection.fetch(sql, *values))
+
+        def awaited() -> bool:
+            waiting = """SELECT count(*) FROM pg_stat_activity
+                         WHERE $1 = ANY(pg_blocking_pids(pid)) AND application_name = 'parley work'"""
+            return bool(self.value(waiting, pid))
+
+        try:
+            yield awaited
+        finally:
+            self.call(connection.execute("ROLLBACK"))
+            self.call(connection.close())
+
+    def close(self) -> None:
+        """Close the connection and end the thread."""
+        if self._connection is not None:
+            self.call(self._connection.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+
+class Stage:
+    """A `parley up` with the tests' bots."""
+
+    def __init__(self, parley: Parley) -> None:
+        self.parley = parley
+        self.signals = Path(parley.variables["PARLEY_TEST_SIGNALS"])
+        self.sandbox = SandboxClient(parley.sandbox_url)
+        self.database = Database(parley.database_url)
+        self.prefect = httpx.Client(base_url=parley.prefect_url, timeout=30, trust_env=False)
+
+    def talk(self, endpoint: str, *, announce: bool = False, **start: Any) -> Talk:
+        """A new conversation of that endpoint's tenant."""
+        view = self.sandbox(calls.start(tenant=f"sandbox-{endpoint}", announce=announce, **start))
+        return Talk(self, endpoint, view.id)
+
+    def signal(self, name: str) -> None:
+        """Make the file a bot waits for."""
+        (self.signals / name).touch()
+
+    def signalled(self, name: str, *, within: float = 20.0) -> None:
+        """Return once a bot has made that file."""
+        eventually(lambda: (self.signals / name).exists(), within=within, what=f"signal {name}")
+
+    def rows(self, sql: str, *values: object) -> list[asyncpg.Record]:
+        """Rows of Parley's database."""
+        return self.database.rows(sql, *values)
+
+    def value(self, sql: str, *values: object) -> Any:
+        """One value of Parley's database."""
+        return self.database.value(sql, *values)
+
+    def worker_pid(self, *, within: float = 60.0) -> int:
+        """The process id of `up`'s worker, once its lease is alive."""
+        found: list[int] = []
+
+        def alive() -> bool:
+            part = self.parley.part("worker")
+            if part is None:
+                return False
+            found[:] = [part.pid]
+            query = (
+                "SELECT count(*) FROM worker WHERE pid = $1 AND stopped_at IS NULL AND alive_until > now()"
+            )
+            return bool(self.value(query, part.pid))
+
+        eventually(alive, within=within, what="a living worker")
+        return found[0]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.sandbox.close()
+        self.prefect.close()
+        self.database.close()
+
+
+_numbers = count(1)
+
+
+class Talk:
+    """One conversation, seen by its user and in the database."""
+
+    def __init__(self, stage: Stage, endpoint: str, external_id: str) -> None:
+        self.stage = stage
+        self.endpoint = endpoint
+        self.id = external_id
+
+    def say(self, text: str) -> None:
+        """The user writes."""
+        self.stage.sandbox(calls.say(self.id, text))
+
+    def sends(self, event: dict[str, Any] | None = None, **how: Any) -> schema.WebhookView:
+        """8x8 sends any event of this conversation; the record once it is settled."""
+        body = None if event is None else {"conversationId": self.id, **event}
+        view = self.stage.sandbox(calls.send_event(self.id, schema.RawEvent(event=body, **how)))
+        return self.stage.sandbox(calls.webhook(view.event_id, timeout=20))
+
+    def texts(self, at_least: int = 0, *, within: float = 30.0) -> list[str]:
+        """What the bot has said, once it is so much at least."""
+        wanted = calls.messages(
+            self.id, author="bot", at_least=max(at_least, 1), timeout=within if at_least else 0
+        )
+        texts = [message.text or "" for message in self.stage.sandbox(wanted).messages]
+        assert len(texts) >= at_least, f"{self.endpoint} said only {texts}"
+        return texts
+
+    def said(self, *expected: str, within: float = 30.0) -> None:
+        """Assert that the bot says this, all of it, in this order, once and nothing else."""
+        assert self.texts(len(expected), within=within) == list(expected)
+        self.quiet(within=within)
+        assert self.texts() == list(expected)
+
+    def quiet(self, *, within: float = 30.0) -> None:
+        """Return once nothing is left to do: no event, no turn, no delivery, not due."""
+        busy = """
+            SELECT (SELECT count(*) FROM event WHERE conversation_id = c.id AND processed_at IS NULL)
+                 + (SELECT count(*) FROM dialog WHERE conversation_id = c.id AND status = 'running')
+                 + (SELECT count(*) FROM delivery WHERE conversation_id = c.id
+                    AND status IN ('waiting', 'sending', 'in_doubt'))
+            FROM conversation c WHERE c.endpoint = $1 AND c.external_id = $2"""
+        eventually(
+            lambda: self.stage.value(busy, self.endpoint, self.id) == 0,
+            within=within,
+            what=f"quiet in {self.endpoint}",
+        )
+
+    @property
+    def number(self) -> int:
+        """Parley's own id of the conversation."""
+        found: int = self.column("id")
+        return found
+
+    def column(self, name: str) -> Any:
+        """A column of the conversation's row."""
+        query = f"SELECT {name} FROM conversation WHERE endpoint = $1 AND external_id = $2"
+        return self.stage.value(query, self.endpoint, self.id)
+
+    def deliveries(self) -> list[tuple[str, int]]:
+        """Status and number of attempts of each delivery, in order."""
+        query = "SELECT status, attempts FROM delivery WHERE conversation_id = $1 ORDER BY place"
+        return [(row[0], row[1]) for row in self.stage.rows(query, self.number)]
+
+    def outcomes(self) -> list[str]:
+        """How the attempts of its deliveries ended, in order."""
+        query = """SELECT a.outcome FROM delivery_attempt a JOIN delivery d ON d.id = a.delivery_id
+                   WHERE d.conversation_id = $1 ORDER BY a.id"""
+        return [row[0] for row in self.stage.rows(query, self.number)]
