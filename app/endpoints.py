@@ -32,6 +32,51 @@ class OnError(Strict):
     """What a user gets when the bot can't answer."""
 
     message: str = "Sorry, something went wrong on our side. Please try again."
+    handover: str | None = None
+    """The queue the user is handed over to as well."""
+
+
+class ReturnAssignment(Strict):
+    """The script that had the conversation: assigning it there takes it back from the agents."""
+
+    type: Literal["script"] = "script"
+    id: str = Field(min_length=1, max_length=100)
+
+
+class ReturnToBot(Strict):
+    """Ask 8x8 to give the conversation to this webhook when the agent is done. Both limits *end* it."""
+
+    webhook_id: str = Field(min_length=1, max_length=100)
+    max_total_minutes: int | None = Field(None, ge=20, le=600)
+    user_timeout_minutes: int | None = Field(None, ge=10, le=300)
+
+
+class HandoverSettings(Strict):
+    """Defaults of `chat.handover`."""
+
+    queue: str | None = None
+    message: str | None = None
+    """What the user reads once 8x8 has taken the handover."""
+    repeat_message: bool = False
+    """Say it again whenever the user writes while waiting."""
+    cancel_text: str | None = None
+    """What the user clicks or types to stop waiting; offered only where `return_assignment` is set."""
+    on_queued: bool = True
+    """Whether the bot's `on_queued` handler is told."""
+    on_active: bool = True
+    """Whether the bot's `on_active` handler is told."""
+    inactivity: float | None = Field(None, gt=0)
+    """Minutes without user input after which the bot's `on_inactive` handler is called, again and again."""
+    timeout: float | None = Field(None, gt=0)
+    """Seconds a user waits for an agent at most."""
+    properties: dict[str, str] = Field(default_factory=dict)
+    """Shown to the agent, beside the bot's own."""
+    transcript_url: str | None = None
+    """Where an agent can read the transcript; `{id}` is the conversation's number in Parley."""
+    return_assignment: ReturnAssignment | None = None
+    return_to_bot: ReturnToBot | None = None
+    flow_continuation: Literal["continue", "restart"] = "continue"
+    """After a handover the dialog goes on below the call, or ends so that the next message starts the bot."""
 
 
 class DeliverySettings(Strict):
@@ -58,6 +103,7 @@ class Endpoint(Strict):
     session_expiration: float = Field(1800.0, ge=0)
     """Seconds without user input that end a session; 0 = never."""
     on_error: OnError = OnError()
+    handover: HandoverSettings = HandoverSettings()
     deliveries: DeliverySettings = DeliverySettings()
 
     @property

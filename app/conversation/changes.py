@@ -30,6 +30,9 @@ class Changes:
     session_updates: list[Row] = field(default_factory=list)
     dialogs: list[Row] = field(default_factory=list)
     dialog_updates: list[Row] = field(default_factory=list)
+    handovers: list[Row] = field(default_factory=list)
+    handover_updates: list[Row] = field(default_factory=list)
+    transitions: list[Row] = field(default_factory=list)
     incidents: list[Row] = field(default_factory=list)
     conversation: Row = field(default_factory=dict)
     contact: Row | None = None

@@ -10,6 +10,8 @@ import structlog
 
 from app.conversation.draft import Draft
 from app.conversation.driver import DialogStart, Driver
+from app.conversation.handover.following import end, outcome_due, user_wrote
+from app.conversation.handover.opening import ask
 from app.conversation.inputs import Input, meaning_of
 from app.conversation.journal import Entry
 from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive
@@ -21,11 +23,15 @@ from app.gateway.meaning import UserInput
 log = structlog.get_logger(__name__)
 
 
-def take_note(draft: Draft, event: WaitingEvent) -> None:
-    """An event that starts nothing: what it changes, and a line in the transcript where somebody wrote."""
+def take_note(draft: Draft, event: WaitingEvent, *, cancel: bool = False) -> None:
+    """An event that starts nothing: what it changes, and a line in the transcript where somebody wrote.
+
+    `cancel`: the user asks to stop waiting for an agent, by the bot's own `cancel_when`.
+    """
     meaning = meaning_of(event)
     if isinstance(meaning, UserInput):
         user_line(draft, event, meaning.message)
+        user_wrote(draft, event, meaning.message, cancel=cancel)
         draft.handled(event, "noted")
         return
     outcome = note(draft, event, meaning)
@@ -82,10 +88,29 @@ def keep(driver: Driver, draft: Draft) -> None:
     for position, entry in driver.drain():
         draft.journal(entry, position)
         if entry.kind == "output":
-            draft.deliver("message", entry.content, position=position)
+            during = {} if draft.state.control == "bot" else {"during_handover": True}
+            draft.deliver("message", {**entry.content, **during}, position=position)
+        elif entry.kind == "handover":
+            _handover(draft, entry, position)
     assert draft.state.session is not None
     draft.state.session.data = driver.session
     draft.save_session()
+
+
+def _handover(draft: Draft, entry: Entry, position: int) -> None:
+    """The bot asks for a handover, or (from one of its handlers) ends it."""
+    if entry.name != "close":
+        ask(draft, entry.content, position=position)
+        return
+    handover = draft.state.handover
+    if handover is not None and handover.machine.open:
+        end(draft, handover, "cancelled", "closed by the bot")
+
+
+def cancels(driver: Driver, text: str) -> bool:
+    """Whether the bot's own `cancel_when` takes this as "stop waiting"."""
+    need = driver.run()
+    return isinstance(need, Handover) and need.cancel_when is not None and need.cancel_when(text)
 
 
 def rest(draft: Draft, need: Need) -> None:
@@ -106,7 +131,8 @@ def rest(draft: Draft, need: Need) -> None:
         case Diverged():
             fail(draft, "diverged", f"position {need.position}: {need.reason}", kind="diverged")
         case Handover():
-            fail(draft, "failed", "handover is not available yet", kind="bot_failed")
+            if not outcome_due(draft.state):
+                draft.dialog_status("waiting")
         case _:
             raise AssertionError(f"{type(need).__name__} is no rest")
 

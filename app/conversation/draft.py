@@ -24,13 +24,15 @@ class IdPools:
     dialog: Ids
     delivery: Ids
     timer: Ids
+    handover: Ids
 
     async def reserve(self) -> None:
         """Enough for any one transaction."""
         await self.session.reserve(1)
         await self.dialog.reserve(2)
         await self.delivery.reserve(60)
-        await self.timer.reserve(4)
+        await self.timer.reserve(8)
+        await self.handover.reserve(2)
 
 
 @dataclass(slots=True)
@@ -42,6 +44,8 @@ class Draft:
     ids: IdPools
     now: datetime
     changes: Changes = field(default_factory=Changes)
+    drive: bool = False
+    """Something was journaled for the open dialog: the bot has a turn."""
     _updated_session: Row | None = None
     _event_id: int | None = None
 
@@ -86,6 +90,7 @@ class Draft:
                 "dialog_id": state.dialog.id if state.dialog else None,
                 "event_id": event_id,
                 "delivery_id": delivery_id,
+                "handover_id": state.handover.id if state.handover else None,
                 "author": author,
                 "author_id": author_id,
                 "kind": kind,

@@ -47,7 +47,7 @@ def as_input(
     state: ConversationState, endpoint: Endpoint, event: WaitingEvent, meaning: Meaning
 ) -> Input | None:
     """The event as input for the bot, if it is one as things stand now."""
-    if state.control == "human":
+    if state.control != "bot":
         return None
     if isinstance(meaning, UserInput):
         return Input(event, meaning, meaning.message)
@@ -94,7 +94,7 @@ def session_expired(state: ConversationState, endpoint: Endpoint, event: Waiting
     timeout still runs. (A step that runs keeps the input waiting, so it can't expire a session either.)
     """
     session = state.session
-    if session is None or not endpoint.session_expiration or state.control == "human":
+    if session is None or not endpoint.session_expiration or state.control != "bot":
         return False
     timer = state.timer("receive")
     if timer is not None and timer.due_at >= event.received_at:
@@ -106,4 +106,4 @@ def session_expired(state: ConversationState, endpoint: Endpoint, event: Waiting
 def receive_timer_due(state: ConversationState, moment: datetime) -> bool:
     """Whether the bot's `receive(timeout=)` was over before `moment`."""
     timer = state.timer("receive")
-    return timer is not None and timer.due_at < moment
+    return timer is not None and timer.due_at < moment and state.control == "bot"

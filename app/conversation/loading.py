@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.conversation.handover.store import last_handover
 from app.conversation.journal import Entry
 from app.conversation.state import ConversationState, DialogState, SessionState, TimerState
 from app.conversation.store import table
@@ -56,10 +57,27 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
         state.session = await _session(connection, conversation_id)
         state.dialog = await _dialog(connection, conversation_id)
         state.timers = await _timers(connection, conversation_id)
+    if state.sessions or state.control != "bot":
+        await _handover(connection, state)
     if take_over:
         crashed = await connection.execute(_LEFT_RUNNING, {"id": conversation_id})
         state.left_running = [run for run in crashed.scalars() if run is not None]
     return state
+
+
+async def _handover(connection: AsyncConnection, state: ConversationState) -> None:
+    """The open handover; or the last one, where the open dialog has not had its outcome yet."""
+    handover, state.handover_ended_at = await last_handover(connection, state.id)
+    if handover is None:
+        return
+    dialog = state.dialog
+    awaited = (
+        dialog is not None
+        and dialog.id == handover.dialog_id
+        and not any(entry.kind == "outcome" for entry in dialog.entries[(handover.position or 0) + 1 :])
+    )
+    if handover.machine.open or awaited:
+        state.handover = handover
 
 
 async def _session(connection: AsyncConnection, conversation_id: int) -> SessionState | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from app.conversation.draft import Draft
+from app.conversation.handover.following import follow, remember, session_over
 from app.conversation.state import ConversationState, WaitingEvent
 from app.gateway import meaning as gateway
 
@@ -21,11 +22,16 @@ def note(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning) -> str:
             return "echo"
         case gateway.AgentMessage():
             _agent_message(draft, event, meaning)
+            follow(draft, event, meaning)
             return "noted"
         case gateway.StateChange():
             return state_change(draft, event, meaning)
         case gateway.MemberChange(member_type="user", change="left"):
+            session_over(draft, "user_left")
             draft.end_session("user_left")
+            return "noted"
+        case gateway.Queued() | gateway.MemberChange() | gateway.Transfer():
+            follow(draft, event, meaning)
             return "noted"
         case gateway.Unknown():
             return "ignored"
@@ -35,6 +41,9 @@ def note(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning) -> str:
 
 def _agent_message(draft: Draft, event: WaitingEvent, meaning: gateway.AgentMessage) -> None:
     message = meaning.message
+    handover = draft.state.handover
+    if handover is not None:
+        remember(handover, "agent", message)
     draft.transcript(
         "agent",
         at=event.at,
@@ -55,6 +64,7 @@ def state_change(draft: Draft, event: WaitingEvent, meaning: gateway.StateChange
     state.state_at = columns["state_at"] = event.at
     if meaning.state in ("created", "active", "idle"):
         state.state = columns["state"] = meaning.state
+    news = meaning.assignment is not None and meaning.assignment != state.assignment
     if meaning.assignment is not None:
         state.assignment = columns["assignment"] = meaning.assignment
     if meaning.channel is not None:
@@ -62,7 +72,10 @@ def state_change(draft: Draft, event: WaitingEvent, meaning: gateway.StateChange
     if meaning.user is not None or meaning.msisdn is not None:
         take_contact(draft, meaning)
     if meaning.state == "idle":
+        session_over(draft, "idle")
         draft.end_session("idle")
+    else:
+        follow(draft, event, meaning, news=news)
     return "noted"
 
 

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
+from app.conversation.handover.failing import assignment_failed
 from app.conversation.readback import arrived
 from app.conversation.sending import Head, Later, Reading, Sending, settle_attempt, settle_reading, take
 from app.conversation.services import Services
@@ -95,6 +96,7 @@ class Outbox:
             outcome = await self._send(head)
         else:
             found = await self._read_back(head)
+        await services.ids.timer.reserve(1)
         now = services.now()
         newly_paused = False
         async with services.engine.begin() as connection:
@@ -115,6 +117,9 @@ class Outbox:
                     self._incident("dead_letter", state.id, {"delivery": head.delivery_id, "reason": dead})
                 )
             await insert_rows(connection, "incident", incidents)
+            if dead is not None and isinstance(head, Sending) and head.kind == "assignment":
+                timer = await assignment_failed(connection, services.ids.timer, state.id, head.content, now)
+                state.timers.append(timer)
             next_head = await take(connection, state, endpoint, services.pauses, services.now())
             await settle(connection, state.id)
         self._note(head, outcome, found, dead)

@@ -159,7 +159,7 @@ async def take(
             return Later(row.next_attempt_at)
         if row.status == "in_doubt":
             return Reading(row.id, row.attempts, row.content, row.readings, row.expires_at)
-        if row.kind == "message" and state.control == "human" and not row.content.get("to_human"):
+        if row.kind == "message" and state.control == "human" and not row.content.get("during_handover"):
             await end(connection, row.id, "withheld", "a human has the conversation", now)
             continue
         if pauses.paused(endpoint.name) and not await pauses.may_probe(connection, endpoint.name):

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.conversation.handover.machine import Machine, Signal, fold
 from app.conversation.journal import Entry
 
 
@@ -37,6 +38,28 @@ class DialogState:
     contact_data: dict[str, Any]
     status: str = "running"
     entries: list[Entry] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class HandoverState:
+    """The open handover; or one that has just ended and whose outcome the dialog does not know yet."""
+
+    id: int
+    requested_at: datetime
+    events_since: datetime
+    queue: str | None = None
+    dialog_id: int | None = None
+    position: int | None = None
+    signals: list[Signal] = field(default_factory=list)
+    inactive_count: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    """Of the user and the agents meanwhile, as the bot's outcome will hold them."""
+
+    @property
+    def machine(self) -> Machine:
+        """Its state."""
+        return fold(self.requested_at, self.signals, since=self.events_since)
 
 
 @dataclass(slots=True)
@@ -74,6 +97,9 @@ class ConversationState:
     session: SessionState | None = None
     dialog: DialogState | None = None
     timers: list[TimerState] = field(default_factory=list)
+    handover: HandoverState | None = None
+    handover_ended_at: datetime | None = None
+    """When the newest handover ended, by 8x8's clock."""
     left_running: list[UUID] = field(default_factory=list)
     """Prefect runs that a dead owner left behind."""
 

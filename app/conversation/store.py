@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import bindparam
 
 from app.conversation.changes import Changes
+from app.conversation.handover.store import write_handovers
 from app.conversation.state import ConversationState, WaitingEvent
 from app.database.tables import metadata
 from app.errors import OwnershipLost
@@ -106,6 +107,7 @@ _WITHHOLD = text(
     UPDATE delivery SET status = 'withheld', ended_at = now(), next_attempt_at = NULL,
         reason = 'a human has the conversation'
     WHERE conversation_id = :id AND kind = 'message' AND status = 'waiting'
+        AND NOT COALESCE(CAST(content->>'during_handover' AS boolean), false)
     """
 )
 
@@ -200,6 +202,7 @@ async def write(
     if changes.timers_ended:
         await connection.execute(_TIMER_ENDED, changes.timers_ended)
     await insert_rows(connection, "incident", changes.incidents)
+    await write_handovers(connection, changes)
     if changes.conversation:
         conversation = table("conversation")
         await connection.execute(

@@ -14,6 +14,8 @@ from app.conversation import dialog as dialogs
 from app.conversation.commit import commit
 from app.conversation.draft import Draft
 from app.conversation.driver import Driver
+from app.conversation.handover.asking import Told, ask_8x8
+from app.conversation.handover.following import due_timers, give_outcome, outcome_due, time_passed
 from app.conversation.inputs import (
     Input,
     as_input,
@@ -28,12 +30,12 @@ from app.conversation.notes import state_change
 from app.conversation.outbox import Outbox
 from app.conversation.quarantine import DEATHS_ALLOWED, begin_trial, quarantine
 from app.conversation.services import Host, Services
-from app.conversation.state import ConversationState, WaitingEvent
+from app.conversation.state import ConversationState, TimerState, WaitingEvent
 from app.conversation.steps import run_steps
 from app.conversation.store import waiting_events
 from app.endpoints import Endpoint
 from app.errors import BotError, ConfigurationError
-from app.gateway.meaning import StateChange
+from app.gateway.meaning import Meaning, StateChange, UserInput
 
 
 class TurnTimedOut(BotError):
@@ -58,8 +60,8 @@ class Turns:
         """Read what waits. True: there is a turn for the bot; False: only notes; None: nothing."""
         async with self._services.engine.connect() as connection:
             self._waiting = await waiting_events(connection, self._state.id)
-        state = self._state
-        if self._resuming or receive_timer_due(state, self._services.now()):
+        state, now = self._state, self._services.now()
+        if self._resuming or receive_timer_due(state, now) or due_timers(state, now):
             return True
         if not self._waiting:
             return None
@@ -77,11 +79,15 @@ class Turns:
     async def handle(self, host: Host) -> None:
         """Handle what `look` found: notes, and at most one input or timeout for the bot."""
         await self._services.ids.reserve()
+        clocks = [
+            (timer, await ask_8x8(self._services, self._state, timer))
+            for timer in due_timers(self._state, self._services.now())
+        ]
         draft = self._draft()
         if self._state.deaths >= DEATHS_ALLOWED:
             quarantine(draft, self._waiting)
             await self._commit(draft, turn=True)
-        elif self._resuming or self._feed(draft):
+        elif self._feed(draft, clocks):
             async with self._on_trial():
                 await self._turn(draft, host)
         elif draft.changes:
@@ -109,20 +115,52 @@ class Turns:
 
     # inputs
 
-    def _feed(self, draft: Draft) -> bool:
-        """Take notes up to the first input or timeout and journal that; false when there is none."""
+    def _feed(self, draft: Draft, clocks: list[tuple[TimerState, Told]]) -> bool:
+        """Take notes up to the first thing for the bot and journal that; false when there is none."""
         state = self._state
+        if outcome_due(state):
+            give_outcome(draft)
+            return draft.drive
+        if self._resuming:
+            return True
         for event in self._waiting:
             meaning = meaning_of(event)
             found = as_input(state, self._endpoint, event, meaning)
-            if found is None:
-                dialogs.take_note(draft, event)
-            elif receive_timer_due(state, event.received_at):
-                return self._time_out(draft)
-            else:
+            if found is not None:
+                if receive_timer_due(state, event.received_at):
+                    return self._time_out(draft)
                 self._take(draft, found)
                 return True
+            dialogs.take_note(draft, event, cancel=self._cancels(meaning))
+            if self._handover_moved(draft):
+                return draft.drive
+        for timer, told in clocks:
+            if timer in state.timers:
+                time_passed(draft, timer, assigned_to=told.assigned_to, failure=told.failure)
+                if self._handover_moved(draft):
+                    return draft.drive
         return receive_timer_due(state, draft.now) and self._time_out(draft)
+
+    def _handover_moved(self, draft: Draft) -> bool:
+        """Whether the handover has something for the bot: a signal for a handler, or its outcome."""
+        if outcome_due(self._state):
+            give_outcome(draft)
+            return True
+        return draft.drive
+
+    def _cancels(self, meaning: Meaning) -> bool:
+        """Whether the bot's own `cancel_when` takes a message as "stop waiting"."""
+        handover, dialog = self._state.handover, self._state.dialog
+        if (
+            not isinstance(meaning, UserInput)
+            or handover is None
+            or dialog is None
+            or handover.dialog_id != dialog.id
+            or "cancel" not in handover.settings["wants"]
+        ):
+            return False
+        with dialogs.drive(self._services, self._state) as driver:
+            return dialogs.cancels(driver, str(meaning.message.get("text") or ""))
 
     def _time_out(self, draft: Draft) -> bool:
         """The bot's `receive(timeout=)` is over."""

@@ -103,6 +103,7 @@ class _Process:
             dialog=Ids(engine, "dialog_id_seq"),
             delivery=Ids(engine, "delivery_id_seq", block=500),
             timer=Ids(engine, "timer_id_seq"),
+            handover=Ids(engine, "handover_id_seq"),
         )
         services = Services(
             engine=engine,

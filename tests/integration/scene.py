@@ -226,6 +226,7 @@ def scene(engine: AsyncEngine, bot: Bot, **changes: Any) -> Scene:
             dialog=Ids(engine, "dialog_id_seq"),
             delivery=Ids(engine, "delivery_id_seq"),
             timer=Ids(engine, "timer_id_seq"),
+            handover=Ids(engine, "handover_id_seq"),
         ),
         gateway=gateway,
         endpoints=endpoints,

@@ -58,6 +58,7 @@ class Message(SQLModel, table=True):
     dialog_id: int | None = c.big(nullable=True, default=None)
     event_id: int | None = c.big(nullable=True, default=None)
     delivery_id: int | None = c.big(nullable=True, default=None)
+    handover_id: int | None = c.big(nullable=True, default=None)
     author: str = c.text()
     author_id: str | None = c.text(nullable=True)
     kind: str = c.text(default="text")

@@ -42,11 +42,11 @@ class Handover(SQLModel, table=True):
     queued_at: c.Time | None = c.at()
     active_at: c.Time | None = c.at()
     ended_at: c.Time | None = c.at()
-    signal_at: c.Time = c.at(nullable=False)  # of the newest event taken into account
+    events_since: c.Time = c.at(nullable=False)  # older events belong to an earlier handover
+    signals: list[dict[str, Any]] = c.json_list()  # all so far: the state is computed from them
     transfers: int = c.big()
     inactive_count: int = c.big()
     agents: list[str] = c.json_list()  # everyone who joined
-    present: list[str] = c.json_list()  # who is there now
     settings: dict[str, Any] = c.json()  # cancel_text, repeat_message, message, …: as they were then
 
 

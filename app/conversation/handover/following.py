@@ -1,0 +1,202 @@
+"""Following a handover: what 8x8's events, the user and the clock do to it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.conversation.draft import Draft
+from app.conversation.handover.machine import LEFT_WAIT, Signal
+from app.conversation.handover.opening import CANCEL, accepted_message, taken_over, watch_inactivity
+from app.conversation.handover.writing import apply, outcome, save
+from app.conversation.journal import Entry
+from app.conversation.state import ConversationState, HandoverState, TimerState, WaitingEvent
+from app.gateway import meaning as gateway
+
+#: A conversation that can't be read after an agent left is taken to be over after this.
+GIVE_UP_READING = timedelta(seconds=60)
+#: Messages that a handover's outcome holds.
+MOST_MESSAGES = 500
+
+
+def signal_of(meaning: gateway.Meaning, at: datetime) -> Signal | None:
+    """What an event says about a handover."""
+    match meaning:
+        case gateway.Queued():
+            return Signal("queued", at, value=meaning.queue_id)
+        case gateway.MemberChange(member_type="agent", change="joined" | "left" as change):
+            return Signal(change, at, agent=meaning.id)
+        case gateway.AgentMessage():
+            return Signal("wrote", at, agent=meaning.agent_id)
+        case gateway.Transfer():
+            return Signal("transfer", at)
+        case gateway.StateChange(assignment={"type": str(kind), **assignment}):
+            kinds = {"agent": "assigned", "queue": "enqueued", "script": "returned"}
+            if kind not in kinds:
+                return None
+            who = assignment.get("id")
+            return Signal(kinds[kind], at, agent=str(who) if kind == "agent" and who is not None else None)
+        case _:
+            return None
+
+
+def follow(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning, *, news: bool = True) -> None:
+    """Take an event into account. `news`: of an assignment, that it is not the one already known."""
+    signal = signal_of(meaning, event.at)
+    if signal is None:
+        return
+    handover = draft.state.handover
+    if handover is not None and handover.machine.open:
+        _advance(draft, handover, signal, event.id)
+    elif signal.kind in ("joined", "wrote") or (signal.kind == "assigned" and news):
+        ended = draft.state.handover_ended_at
+        if ended is None or signal.at > ended:
+            taken_over(draft, min(event.at, draft.now), signal)
+
+
+def _advance(draft: Draft, handover: HandoverState, signal: Signal, event_id: int | None) -> None:
+    before = handover.machine.status
+    machine = apply(draft, handover, signal, event_id=event_id)
+    if machine.status != before and machine.status in ("queued", "active"):
+        tell = (
+            draft.endpoint.handover.on_queued
+            if machine.status == "queued"
+            else draft.endpoint.handover.on_active
+        )
+        if tell:
+            tell_bot(draft, handover, machine.status, {})
+
+
+def tell_bot(draft: Draft, handover: HandoverState, name: str, content: dict[str, Any]) -> None:
+    """Give a signal to the bot's handler, where it has one for it."""
+    dialog = draft.state.dialog
+    if name in handover.settings["wants"] and dialog is not None and dialog.id == handover.dialog_id:
+        draft.journal(Entry("signal", name, content, max(draft.now, dialog.entries[-1].at)))
+        draft.drive = True
+
+
+def user_wrote(draft: Draft, event: WaitingEvent, message: dict[str, Any], *, cancel: bool) -> None:
+    """The user wrote while the bot is silent. `cancel`: the bot's own `cancel_when` says so."""
+    state = draft.state
+    if state.session is not None:
+        state.session.last_input_at = event.received_at
+        draft.save_session()
+    handover = state.handover
+    if handover is None or not handover.machine.open:
+        return
+    remember(handover, "user", message)
+    handover.inactive_count = 0
+    save(draft, handover, handover.machine)
+    watch_inactivity(draft, handover, event.received_at)
+    if cancel or _asks_to_cancel(handover, message):
+        end(draft, handover, "cancelled", "cancelled by the user")
+    elif (
+        draft.endpoint.handover.repeat_message
+        and handover.settings.get("message")
+        and handover.machine.status != "active"
+    ):
+        draft.deliver("message", accepted_message(handover))
+
+
+def remember(handover: HandoverState, author: str, message: dict[str, Any]) -> None:
+    """Keep a message for the outcome."""
+    if len(handover.messages) < MOST_MESSAGES:
+        handover.messages.append({**message, "author": author})
+
+
+def _asks_to_cancel(handover: HandoverState, message: dict[str, Any]) -> bool:
+    text = handover.settings.get("cancel_text")
+    if not text:
+        return False
+    said = str(message.get("text") or "").strip().casefold()
+    return message.get("payload") == CANCEL or said == str(text).strip().casefold()
+
+
+def end(draft: Draft, handover: HandoverState, status: str, reason: str) -> None:
+    """End a handover from our side; the conversation is taken back where that is set up."""
+    back = draft.endpoint.handover.return_assignment
+    if back is not None:
+        draft.deliver("return", {"assignment": back.model_dump(), "handover": handover.id})
+    last = max((signal.at for signal in handover.signals), default=handover.requested_at)
+    apply(draft, handover, Signal("ended", max(draft.now, last), value=status, reason=reason))
+
+
+def session_over(draft: Draft, reason: str) -> None:
+    """The user left, or the conversation fell idle: so ends the handover."""
+    handover = draft.state.handover
+    if handover is None or not handover.machine.open:
+        return
+    status = "completed" if handover.machine.status == "active" else "cancelled"
+    last = max((signal.at for signal in handover.signals), default=handover.requested_at)
+    apply(draft, handover, Signal("ended", max(draft.now, last), value=status, reason=reason))
+
+
+# the clock
+
+
+def due_timers(state: ConversationState, now: datetime) -> list[TimerState]:
+    """Timers of a handover that are due."""
+    return [
+        timer
+        for timer in state.timers
+        if timer.due_at <= now
+        and timer.kind in ("handover_left", "handover_timeout", "handover_failed", "inactivity")
+    ]
+
+
+def time_passed(draft: Draft, timer: TimerState, *, assigned_to: str | None, failure: str | None) -> None:
+    """A timer is due.
+
+    `assigned_to`: who has the conversation by 8x8's word (queue, agent, script; "" where it can't be read).
+    `failure`: why the assignment was not taken.
+    """
+    handover = draft.state.handover
+    if handover is None or not handover.machine.open:
+        draft.end_timer(timer, "cancelled")
+        return
+    draft.end_timer(timer, "fired")
+    machine = handover.machine
+    match timer.kind:
+        case "handover_left" if machine.leaving_since is not None:
+            if assigned_to == "" and draft.now - machine.leaving_since < GIVE_UP_READING:
+                draft.set_timer("handover_left", draft.now + LEFT_WAIT)
+                return
+            last = max(signal.at for signal in handover.signals)
+            _advance(draft, handover, Signal("looked", max(draft.now, last), value=assigned_to), None)
+        case "handover_timeout" if machine.status != "active":
+            end(draft, handover, "timed_out", "nobody came in time")
+        case "handover_failed":
+            apply(draft, handover, Signal("ended", draft.now, value="failed", reason=failure))
+        case "inactivity":
+            handover.inactive_count += 1
+            save(draft, handover, machine)
+            watch_inactivity(draft, handover, draft.now)
+            tell_bot(draft, handover, "inactive", {"count": handover.inactive_count})
+
+
+# the outcome
+
+
+def outcome_due(state: ConversationState) -> bool:
+    """Whether a handover has ended and the dialog that asked for it does not know."""
+    handover, dialog = state.handover, state.dialog
+    return (
+        handover is not None
+        and dialog is not None
+        and handover.dialog_id == dialog.id
+        and not handover.machine.open
+    )
+
+
+def give_outcome(draft: Draft) -> None:
+    """The dialog goes on with the outcome; or ends, where the next message is to start the bot."""
+    state = draft.state
+    handover, dialog = state.handover, state.dialog
+    assert handover is not None and dialog is not None
+    at = max(draft.now, dialog.entries[-1].at)
+    draft.journal(Entry("outcome", None, outcome(handover), at))
+    state.handover = None
+    if draft.endpoint.handover.flow_continuation == "restart":
+        draft.end_dialog("completed", None)
+    else:
+        draft.drive = True

@@ -1,0 +1,106 @@
+"""Asking for a handover."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.conversation.draft import Draft
+from app.conversation.handover.machine import Signal
+from app.conversation.handover.packet import user_data
+from app.conversation.handover.writing import apply, new_row, set_control
+from app.conversation.state import HandoverState
+
+#: Payload of the quick reply by which a user stops waiting.
+CANCEL = "parley:cancel-handover"
+#: How far 8x8's clock may be behind: events of this long before the request are taken to belong to it.
+CLOCKS_DIFFER = timedelta(minutes=2)
+
+
+def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> None:
+    """Hand the conversation to a queue: the assignment is a delivery behind all that was said before.
+
+    `params`: queue, message, properties, cancel_text, summary, timeout, wants; what is null is taken from the
+    endpoint's settings. Without any queue the handover has failed at once.
+    """
+    endpoint, state = draft.endpoint, draft.state
+    settings = endpoint.handover
+    queue = params.get("queue") or settings.queue
+    cancel_text = params.get("cancel_text") or settings.cancel_text
+    timeout: float | None = params.get("timeout") or settings.timeout
+    chosen: dict[str, Any] = {
+        "message": params.get("message") or settings.message,
+        "cancel_text": cancel_text if settings.return_assignment is not None else None,
+        "timeout": timeout,
+        "wants": list(params.get("wants") or ()),
+    }
+    handover = _new(draft, draft.now, queue=queue, position=position, settings=chosen)
+    if queue is None:
+        apply(draft, handover, Signal("ended", draft.now, value="failed", reason="no queue is set"))
+        return
+    if settings.return_to_bot is not None:
+        draft.deliver("post_agent", settings.return_to_bot.model_dump())
+    packet = user_data(state, endpoint, properties=params.get("properties"), summary=params.get("summary"))
+    assignment = {"assignment": {"type": "queue", "id": queue}, "user": packet, "handover": handover.id}
+    draft.deliver("assignment", assignment)
+    set_control(draft, handover.machine.control)
+    if chosen["message"]:
+        draft.deliver("message", accepted_message(handover))
+    if timeout:
+        draft.set_timer("handover_timeout", draft.now + timedelta(seconds=timeout))
+    watch_inactivity(draft, handover, draft.now)
+
+
+def taken_over(draft: Draft, at: datetime, signal: Signal) -> None:
+    """A human has the conversation although nobody asked: the bot is silent from here on."""
+    if draft.state.dialog is not None:
+        draft.end_dialog("closed", "a human took over")
+    handover = _new(draft, at, queue=None, position=None, settings={"wants": []})
+    apply(draft, handover, signal)
+
+
+def _new(
+    draft: Draft, at: datetime, *, queue: str | None, position: int | None, settings: dict[str, Any]
+) -> HandoverState:
+    state = draft.state
+    since = at - CLOCKS_DIFFER
+    if state.handover_ended_at is not None:
+        since = max(since, state.handover_ended_at)
+    handover = HandoverState(
+        id=draft.ids.handover.take(),
+        requested_at=at,
+        events_since=min(since, at),
+        queue=queue,
+        dialog_id=state.dialog.id if state.dialog is not None and position is not None else None,
+        position=position,
+        settings=settings,
+    )
+    state.handover = handover
+    draft.changes.handovers.append(new_row(draft, handover))
+    draft.changes.transitions.append(
+        {
+            "handover_id": handover.id,
+            "at": at,
+            "cause": "asked" if queue is not None or position is not None else "taken over",
+            "status": "requested",
+            "agent_id": None,
+            "event_id": None,
+        }
+    )
+    return handover
+
+
+def accepted_message(handover: HandoverState) -> dict[str, Any]:
+    """What the user reads while waiting, with the button to stop it where that is offered."""
+    content: dict[str, Any] = {"text": handover.settings["message"], "handover": handover.id}
+    if handover.settings.get("cancel_text"):
+        content["quick_replies"] = [{"title": handover.settings["cancel_text"], "payload": CANCEL}]
+    return content
+
+
+def watch_inactivity(draft: Draft, handover: HandoverState, since: datetime) -> None:
+    """Set the clock of the bot's `on_inactive`."""
+    minutes = draft.endpoint.handover.inactivity
+    if minutes is not None and "inactive" in handover.settings["wants"]:
+        draft.set_timer("inactivity", since + timedelta(minutes=minutes))

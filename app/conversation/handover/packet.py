@@ -1,0 +1,58 @@
+"""What an agent gets to see of a conversation that is handed over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from app.conversation.state import ConversationState
+from app.endpoints import Endpoint
+
+#: 8x8's limit.
+MOST_PROPERTIES = 30
+#: Characters of a value, and of a key; 8x8 publishes no limit.
+LONGEST_VALUE = 1000
+LONGEST_KEY = 100
+#: Details of the contact that 8x8 has fields for.
+_USER = ("name", "email", "phone", "company", "caseId", "language")
+
+
+def user_data(
+    state: ConversationState,
+    endpoint: Endpoint,
+    *,
+    properties: Mapping[str, Any] | None = None,
+    summary: str | None = None,
+    note: str | None = None,
+) -> dict[str, Any]:
+    """The `user` of the assignment's request: what is known of the contact, and at most 30 properties.
+
+    The bot's own properties come first, then the endpoint's, then what Parley knows; the rest is left out.
+    """
+    settings = endpoint.handover
+    known: dict[str, Any] = {}
+    if summary:
+        known["summary"] = summary
+    if note:
+        known["note"] = note
+    known.update(properties or {})
+    known.update({key: value for key, value in settings.properties.items() if key not in known})
+    facts = {
+        "channel": state.channel,
+        "language": state.contact.get("language"),
+        "transcript": settings.transcript_url.format(id=state.id) if settings.transcript_url else None,
+    }
+    known.update({key: value for key, value in facts.items() if value and key not in known})
+    pairs = [
+        {"key": str(key)[:LONGEST_KEY], "value": _cut(value)}
+        for key, value in known.items()
+        if value is not None and str(key).strip()
+    ]
+    user = {name: state.contact[name] for name in _USER if state.contact.get(name)}
+    return {**user, "additionalProperties": pairs[:MOST_PROPERTIES]}
+
+
+def _cut(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"

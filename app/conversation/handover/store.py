@@ -1,0 +1,84 @@
+"""SQL of the handover tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, insert, text
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.conversation.changes import Changes
+from app.conversation.handover.machine import Signal
+from app.conversation.state import HandoverState
+from app.database.tables import metadata
+
+_UPDATE = text(
+    """
+    UPDATE handover SET status = :status, reason = :reason, queued_at = :queued_at, active_at = :active_at,
+        ended_at = :ended_at, transfers = :transfers, agents = :agents, signals = :signals,
+        inactive_count = :inactive_count
+    WHERE id = :handover
+    """
+).bindparams(bindparam("agents", type_=JSONB), bindparam("signals", type_=JSONB))
+
+_INSERT = insert(metadata.tables["handover"])
+_TRANSITION = insert(metadata.tables["handover_transition"])
+
+#: The open handover; else the last one, if the dialog that asked for it has not had its outcome yet.
+_CURRENT = text(
+    """
+    SELECT h.id, h.requested_at, h.events_since, h.queue, h.dialog_id, h.position, h.signals,
+        h.inactive_count, h.settings, h.ended_at
+    FROM handover h WHERE h.conversation_id = :id ORDER BY (h.ended_at IS NULL) DESC, h.requested_at DESC LIMIT 1
+    """
+).columns(
+    signals=JSONB,
+    settings=JSONB,
+    requested_at=TIMESTAMP(timezone=True),
+    events_since=TIMESTAMP(timezone=True),
+    ended_at=TIMESTAMP(timezone=True),
+)
+
+_MESSAGES = text(
+    """
+    SELECT author, kind, text, content FROM message
+    WHERE conversation_id = :id AND handover_id = :handover ORDER BY id LIMIT 500
+    """
+).columns(content=JSONB)
+
+
+async def write_handovers(connection: AsyncConnection, changes: Changes) -> None:
+    """Write what changed of handovers: what ends first, since at most one is open."""
+    for update in changes.handover_updates:
+        await connection.execute(_UPDATE, update)
+    if changes.handovers:
+        await connection.execute(_INSERT, changes.handovers)
+    if changes.transitions:
+        await connection.execute(_TRANSITION, changes.transitions)
+
+
+async def last_handover(
+    connection: AsyncConnection, conversation_id: int
+) -> tuple[HandoverState | None, Any]:
+    """The conversation's newest handover, and when it ended."""
+    row = (await connection.execute(_CURRENT, {"id": conversation_id})).one_or_none()
+    if row is None:
+        return None, None
+    messages = await connection.execute(_MESSAGES, {"id": conversation_id, "handover": row.id})
+    handover = HandoverState(
+        id=row.id,
+        requested_at=row.requested_at,
+        events_since=row.events_since,
+        queue=row.queue,
+        dialog_id=row.dialog_id,
+        position=row.position,
+        signals=[Signal.from_json(signal) for signal in row.signals],
+        inactive_count=row.inactive_count,
+        settings=row.settings,
+        messages=[
+            {**line.content, "author": line.author, "kind": line.kind, "text": line.text or ""}
+            for line in messages
+        ],
+    )
+    return handover, row.ended_at

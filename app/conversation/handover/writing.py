@@ -1,0 +1,137 @@
+"""A handover's state, written: its row, its transitions, and who has the conversation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.conversation.changes import Row
+from app.conversation.draft import Draft
+from app.conversation.handover.machine import LEFT_WAIT, Machine, Signal
+from app.conversation.state import HandoverState
+
+#: Signals kept of one handover; more than any real one has.
+MOST_SIGNALS = 500
+_TIMERS = ("handover_left", "handover_timeout", "inactivity")
+
+
+def apply(draft: Draft, handover: HandoverState, signal: Signal, *, event_id: int | None = None) -> Machine:
+    """Take a signal into account: state, row, transition, control and timers; the new state."""
+    before = handover.machine
+    if not before.open or len(handover.signals) >= MOST_SIGNALS:
+        return before
+    first_words = signal.kind == "wrote" and not any(known.kind == "wrote" for known in handover.signals)
+    handover.signals.append(signal)
+    machine = handover.machine
+    if machine.status != before.status or first_words:
+        draft.changes.transitions.append(
+            {
+                "handover_id": handover.id,
+                "at": signal.at,
+                "cause": signal.kind if signal.kind != "ended" else (signal.reason or "ended"),
+                "status": machine.status,
+                "agent_id": signal.agent,
+                "event_id": event_id,
+            }
+        )
+    save(draft, handover, machine)
+    set_control(draft, machine.control)
+    _set_left_timer(draft, before, machine)
+    if not machine.open:
+        _end(draft, handover, machine)
+    return machine
+
+
+def _set_left_timer(draft: Draft, before: Machine, machine: Machine) -> None:
+    timer = draft.state.timer("handover_left")
+    if machine.leaving_since is None:
+        if timer is not None:
+            draft.end_timer(timer, "cancelled")
+    elif before.leaving_since is None:
+        draft.set_timer("handover_left", draft.now + LEFT_WAIT)
+
+
+def _end(draft: Draft, handover: HandoverState, machine: Machine) -> None:
+    """Nothing waits any more; the dialog that asked has its outcome to get, so it is due."""
+    state = draft.state
+    state.handover_ended_at = machine.ended_at
+    for timer in list(state.timers):
+        if timer.kind in _TIMERS:
+            draft.end_timer(timer, "cancelled")
+    if handover.dialog_id is not None and state.dialog is not None and state.dialog.id == handover.dialog_id:
+        draft.dialog_status("running")
+    else:
+        state.handover = None
+
+
+def set_control(draft: Draft, control: str) -> None:
+    """Who answers the user from now on. What waits to be said is withheld once a human does."""
+    state = draft.state
+    if control == state.control:
+        return
+    state.control = control
+    draft.changes.conversation["control"] = control
+    if control == "human":
+        draft.changes.withhold = True
+
+
+def save(draft: Draft, handover: HandoverState, machine: Machine) -> None:
+    """Write the row as it is now."""
+    values: Row = {
+        "status": machine.status,
+        "reason": machine.reason,
+        "queued_at": machine.queued_at,
+        "active_at": machine.active_at,
+        "ended_at": machine.ended_at,
+        "transfers": machine.transfers,
+        "agents": list(machine.agents),
+        "signals": [signal.to_json() for signal in handover.signals],
+        "inactive_count": handover.inactive_count,
+    }
+    for row in draft.changes.handovers:
+        if row["id"] == handover.id:
+            row.update(values)
+            return
+    for row in draft.changes.handover_updates:
+        if row["handover"] == handover.id:
+            row.update(values)
+            return
+    draft.changes.handover_updates.append({"handover": handover.id, **values})
+
+
+def new_row(draft: Draft, handover: HandoverState) -> Row:
+    """The row of a handover just begun."""
+    state, machine = draft.state, handover.machine
+    return {
+        "id": handover.id,
+        "endpoint": state.endpoint,
+        "conversation_id": state.id,
+        "session_id": state.session.id if state.session else None,
+        "dialog_id": handover.dialog_id,
+        "position": handover.position,
+        "queue": handover.queue,
+        "status": machine.status,
+        "reason": None,
+        "requested_at": handover.requested_at,
+        "queued_at": None,
+        "active_at": None,
+        "ended_at": None,
+        "events_since": handover.events_since,
+        "transfers": 0,
+        "inactive_count": 0,
+        "agents": [],
+        "signals": [],
+        "settings": handover.settings,
+    }
+
+
+def outcome(handover: HandoverState) -> dict[str, Any]:
+    """The journal's `outcome` entry: what `chat.handover` returns."""
+    machine = handover.machine
+    return {
+        "status": machine.status,
+        "reason": machine.reason,
+        "agent_ids": list(machine.agents),
+        "waiting_seconds": machine.waiting_seconds,
+        "handling_seconds": machine.handling_seconds,
+        "messages": handover.messages,
+    }

@@ -1,0 +1,118 @@
+"""The handover's state machine: the same end, whatever the order in which events arrive."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from app.conversation.handover.machine import Signal, fold
+from hypothesis import given
+from hypothesis import strategies as st
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def story(*kinds: str) -> list[Signal]:
+    """Signals a second apart: `joined:a` is agent a joining, `looked:queue` what a look told."""
+    signals = []
+    for second, kind in enumerate(kinds, start=1):
+        name, _, detail = kind.partition(":")
+        agent = detail or None if name in ("joined", "wrote", "left") else None
+        value = detail or None if name in ("looked", "ended") else None
+        signals.append(Signal(name, at(second), agent, value))
+    return signals
+
+
+STORIES = {
+    "nobody yet": (["queued"], "queued", 0),
+    "an agent has it": (["queued", "joined:a"], "active", 0),
+    "joined without QUEUED": (["joined:a"], "active", 0),
+    "a message before joined": (["queued", "wrote:a", "joined:a"], "active", 0),
+    "done": (["queued", "joined:a", "left:a", "looked:script"], "completed", 0),
+    "left, not yet decided": (["queued", "joined:a", "left:a"], "active", 0),
+    "moved, left first": (["queued", "joined:a", "left:a", "transfer", "queued", "joined:b"], "active", 1),
+    "moved, TRANSFER first": (
+        ["queued", "joined:a", "transfer", "left:a", "queued", "joined:b"],
+        "active",
+        1,
+    ),
+    "moved without TRANSFER": (["queued", "joined:a", "left:a", "queued", "joined:b"], "active", 1),
+    "moved, seen by a look": (["queued", "joined:a", "left:a", "looked:queue"], "queued", 1),
+    "another came while one left": (
+        ["queued", "joined:a", "left:a", "joined:b", "looked:agent"],
+        "active",
+        0,
+    ),
+    "two agents, one leaves": (["queued", "joined:a", "joined:b", "left:a"], "active", 0),
+    "moved and done": (
+        ["queued", "joined:a", "transfer", "queued", "joined:b", "left:b", "looked:script"],
+        "completed",
+        1,
+    ),
+    "the old agent leaves late": (["queued", "joined:a", "transfer", "joined:b", "left:a"], "active", 1),
+    "an agent without an id": (["queued", "joined", "left", "looked:script"], "completed", 0),
+    "given back to the script": (["queued", "joined:a", "returned"], "completed", 0),
+    "a script says nothing while it waits": (["returned", "queued", "returned"], "queued", 0),
+    "cancelled while waiting": (["queued", "ended:cancelled", "joined:a"], "cancelled", 0),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_ends_the_same_in_every_order_of_arrival(name: str) -> None:
+    kinds, status, transfers = STORIES[name]
+    signals = story(*kinds)
+    rng = random.Random(name)
+    for _ in range(50):
+        rng.shuffle(signals)
+        machine = fold(START, [*signals, *rng.sample(signals, rng.randrange(len(signals)))])
+        assert (machine.status, machine.transfers) == (status, transfers)
+
+
+kinds = st.sampled_from(
+    [
+        "queued",
+        "joined:a",
+        "joined:b",
+        "joined",
+        "wrote:a",
+        "left:a",
+        "left:b",
+        "left",
+        "transfer",
+        "returned",
+    ]
+    + ["looked:queue", "looked:agent", "looked:script", "ended:cancelled", "ended:timed_out"]
+)
+
+
+@given(st.lists(kinds, max_size=12), st.randoms(use_true_random=False))
+def test_any_signals_in_any_order_lead_to_one_state(names: list[str], rng: random.Random) -> None:
+    signals = story(*names)
+    in_order = fold(START, signals)
+    rng.shuffle(signals)
+    assert fold(START, signals + signals[:3]) == in_order
+
+
+@given(st.lists(kinds, max_size=12))
+def test_state_and_times_fit_together(names: list[str]) -> None:
+    machine = fold(START, story(*names))
+    assert machine.open == (machine.ended_at is None)
+    assert (machine.control == "human") == (machine.status == "active")
+    assert machine.leaving_since is None or machine.status == "active"
+    assert (machine.status == "active" and machine.leaving_since is None) <= bool(machine.present)
+    assert machine.handling_seconds is None or machine.handling_seconds >= 0
+    assert machine.waiting_seconds is None or machine.waiting_seconds >= 0
+
+
+def test_what_is_older_than_the_handover_counts_for_nothing() -> None:
+    assert fold(at(5), story("queued", "joined:a")).status == "requested"
+
+
+@given(st.lists(kinds, max_size=8))
+def test_signals_survive_the_database(names: list[str]) -> None:
+    assert all(Signal.from_json(signal.to_json()) == signal for signal in story(*names))
