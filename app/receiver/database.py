@@ -23,7 +23,12 @@ BRIEFLY = 0.1
 BATCHES, OTHERS = 2, 6
 
 #: The connection broke: another one may work.
-BROKEN = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+BROKEN = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server's farewell came just as a statement began
+    asyncpg.PostgresConnectionError,
+)
 #: The database can't be used now. Any other of its errors is about the statement.
 AWAY = (
     *BROKEN,
@@ -104,6 +109,7 @@ class Database:
             except TimeoutError:  # an OSError too, but the next one would only wait again
                 raise
             except BROKEN:
+                await pool.expire_connections()  # what cut one has probably cut them all
                 return await _once(pool, work)
         except AWAY as error:
             if self._complaints.passes():
@@ -113,4 +119,8 @@ class Database:
 
 async def _once(pool: Pool, work: Callable[[Connection], Awaitable[T]]) -> T:
     async with pool.acquire(timeout=RECEIVER.pool_wait) as connection:
-        return await work(connection)
+        try:
+            return await work(connection)
+        except BROKEN:
+            connection.terminate()
+            raise

@@ -24,7 +24,6 @@ Connect = Callable[[], Awaitable["asyncpg.Connection[asyncpg.Record]"]]
 LONGEST = 7900
 #: Conversations remembered while the database is away; the sweep finds them all anyway.
 MOST = 10_000
-ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Notifier:
@@ -65,12 +64,12 @@ class Notifier:
             try:
                 await self._wanted.wait()
                 connection = await self._connect()
-            except ERRORS as error:
+            except Exception as error:  # whatever it is, the next attempt may do
                 self._failed(error)
             else:
                 try:
                     await self._send(connection)
-                except ERRORS as error:
+                except Exception as error:
                     self._failed(error)
                     pause = 0.1
                 finally:

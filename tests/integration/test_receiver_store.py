@@ -102,11 +102,13 @@ async def test_an_event_that_another_process_is_just_storing_is_a_duplicate(
         twin.body_sha256,
     )
     storing = asyncio.create_task(database.store_singly(twin))
-    await until_blocked(other)
+    watching = await connect(database_url, application="test")  # a transaction would see one moment only
+    await until_blocked(watching)
     await transaction.commit()
     assert (await storing).result is Result.DUPLICATE
     assert await other.fetchval("SELECT count(*) FROM event") == 1
     await other.close()
+    await watching.close()
 
 
 async def test_a_turn_that_ends_meanwhile_cannot_lose_the_event(
