@@ -1,0 +1,75 @@
+"""Figures: a value, its unit, and by how much it varied while it was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+#: Parts of a measurement that are looked at singly to see how much it varies.
+WINDOWS = 4
+#: What a figure differs by from one run to the next on a machine that does nothing else.
+LEAST_NOISE = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`noise` is a share of `value`; `reach` is what the project wants, None where it wants nothing."""
+
+    name: str
+    value: float
+    unit: str
+    noise: float = LEAST_NOISE
+    reach: float | None = None
+    lower_is_better: bool = True
+    note: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether it is what is wanted."""
+        if self.reach is None:
+            return None
+        return self.value <= self.reach if self.lower_is_better else self.value >= self.reach
+
+    def compared(self, before: Figure) -> str:
+        """better, same or worse than an earlier one: beyond the noise of both, or not."""
+        if before.value <= 0 or self.value <= 0:
+            return "same"
+        change = math.log(self.value / before.value)
+        if abs(change) <= math.log1p(max(self.noise, before.noise, LEAST_NOISE)):
+            return "same"
+        return "better" if (change < 0) == self.lower_is_better else "worse"
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, plain."""
+        return asdict(self)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` (0 to 1) of all values do not exceed."""
+    if not values:
+        return math.nan
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, math.ceil(share * len(ordered)) - 1))]
+
+
+def p50(values: Sequence[float]) -> float:
+    """The middle."""
+    return percentile(values, 0.50)
+
+
+def p99(values: Sequence[float]) -> float:
+    """All but one in a hundred are below."""
+    return percentile(values, 0.99)
+
+
+def latency(
+    name: str, values: Sequence[float], of: Callable[[Sequence[float]], float], *, reach: float | None = None
+) -> Figure:
+    """A latency in ms with its noise: half of what lies between the best and the worst quarter of the time."""
+    size = max(len(values) // WINDOWS, 1)
+    parts = [of(values[start : start + size]) for start in range(0, size * WINDOWS, size) if values[start:]]
+    value = of(values)
+    spread = (max(parts) - min(parts)) / 2 / value if value > 0 and parts else 0.0
+    return Figure(name, round(value, 1), "ms", round(max(spread, LEAST_NOISE), 2), reach)

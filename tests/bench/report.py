@@ -1,0 +1,95 @@
+"""The table, the stored result, and how one compares with the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from app.commands.common import print_table
+from tests.bench.figures import Figure
+from tests.bench.stage import REPOSITORY
+
+#: The last result; not committed, since it says something about this machine only.
+STORED = REPOSITORY / "bench.json"
+
+
+def machine() -> dict[str, Any]:
+    """This machine in general terms."""
+    return {
+        "cores": psutil.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        "system": f"{platform.system()} {platform.release().split('-')[0]}",
+        "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def stored(path: Path = STORED) -> dict[str, Figure]:
+    """The last result's figures by name; none if there is none that can be read."""
+    try:
+        figures = json.loads(path.read_text())["figures"]
+        return {each["name"]: Figure(**each) for each in figures}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def store(
+    figures: Sequence[Figure],
+    cpu: Mapping[str, Mapping[str, float]],
+    about: Mapping[str, Any],
+    path: Path = STORED,
+) -> None:
+    """Keep a result; figures that were not measured this time stay as they were."""
+    kept = {**stored(path), **{figure.name: figure for figure in figures}}
+    result = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": dict(about),
+        "figures": [figure.to_json() for figure in kept.values()],
+        "cpu_percent_of_a_core": dict(cpu),
+    }
+    path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+
+
+def show(
+    figures: Sequence[Figure], before: Mapping[str, Figure], cpu: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Print the figures, compared with those before, and who took the CPU."""
+    rows = []
+    for figure in figures:
+        old = before.get(figure.name)
+        rows.append(
+            {
+                "what": figure.name,
+                "value": f"{figure.value:g} {figure.unit}".strip(),
+                "± noise": f"{figure.noise:.0%}",
+                "reach": _reach(figure),
+                "last": "" if old is None else f"{old.value:g}",
+                "": "" if old is None else figure.compared(old),
+                "note": figure.note,
+            }
+        )
+    print_table("Parley's benchmark", ["what", "value", "± noise", "reach", "last", "", "note"], rows)
+    names = sorted({name for section in cpu.values() for name, share in section.items() if share >= 0.5})
+    print_table(
+        "\nCPU, per cent of one core (others: not Parley's, not the benchmark's)",
+        ["during", *names],
+        [
+            {"during": section, **{n: f"{shares.get(n, 0):.0f}" for n in names}}
+            for section, shares in cpu.items()
+        ],
+    )
+    print("\nbetter, same, worse: than the last result, where the change is beyond the noise of both.")
+
+
+def _reach(figure: Figure) -> str:
+    if figure.reach is None:
+        return ""
+    sign = "≤" if figure.lower_is_better else "≥"
+    return f"{sign} {figure.reach:g} {'✓' if figure.reached else '✗'}"

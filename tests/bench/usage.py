@@ -1,0 +1,87 @@
+"""Which process took how much CPU while something was measured, this machine's other work included."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import psutil
+
+#: The parts by a word of their command line; the first that fits.
+_PARTS = (
+    ("receiver", "parley serve"),
+    ("worker", "parley work"),
+    ("naive worker", "tests.bench.naive"),
+    ("sandbox", "parley sandbox"),
+    ("Prefect server", "prefect server"),
+    ("Prefect worker", "prefect worker"),
+    ("Prefect deploy", "prefect --no-prompt deploy"),
+    ("PostgreSQL", "postgres"),
+    ("supervisor", "parley up"),
+)
+_SPAWNED = {"Prefect server", "Prefect worker", "Prefect deploy", "PostgreSQL"}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU seconds by part, and of the whole machine, since it was started."""
+
+    parts: dict[str, float]
+    machine: float
+    at: float
+
+    def since(self, before: Usage) -> dict[str, float]:
+        """Per cent of one core by part between two moments; `others` is what isn't Parley's or the bench's."""
+        seconds = max(self.at - before.at, 1e-9)
+        spent = {name: self.parts[name] - before.parts.get(name, 0.0) for name in self.parts}
+        spent["others"] = max((self.machine - before.machine) - sum(spent.values()), 0.0)
+        return {name: round(100 * value / seconds, 1) for name, value in spent.items()}
+
+
+def usage() -> Usage:
+    """What has been used up to now by this process and those it started."""
+    me = psutil.Process()
+    parts = {"load generator": _seconds(me)}
+    pending: list[tuple[psutil.Process, str | None]] = [(child, None) for child in me.children()]
+    while pending:
+        process, owner = pending.pop()
+        try:
+            part = owner or _part(process)
+            parts[part] = parts.get(part, 0.0) + _seconds(process)
+            heir = part if part in _SPAWNED else None
+            pending += [(child, heir) for child in process.children()]
+        except psutil.Error:
+            continue
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    clock = os.times().elapsed
+    return Usage(parts, clock * (psutil.cpu_count() or 1) - idle, clock)
+
+
+def find(part: str) -> psutil.Process:
+    """The process of a part started by this one. Raises LookupError."""
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if _part(process) == part:
+                return process
+        except psutil.Error:
+            continue
+    raise LookupError(f"no process of the {part}")
+
+
+def running(part: str) -> bool:
+    """Whether there is such a process."""
+    try:
+        return find(part).status() != psutil.STATUS_ZOMBIE
+    except (LookupError, psutil.Error):
+        return False
+
+
+def _part(process: psutil.Process) -> str:
+    line = " ".join(process.cmdline()).replace(".py", "")
+    return next((name for name, word in _PARTS if word in line), "else")
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
