@@ -6,11 +6,11 @@ the bot: the driver then returns what is needed, and sends the bot on once that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
 from random import Random
 from types import MappingProxyType, coroutine
-from typing import Any, Never, TypeVar, overload
+from typing import Any, Literal, Never, TypeVar, overload
 
 from app.conversation import content as contents
 from app.conversation.content import Card, QuickReply
@@ -24,6 +24,9 @@ from app.conversation.tape import Tape
 from app.errors import BotError, NoAnswer, StepFailed, StepInterrupted
 
 T = TypeVar("T")
+
+Handler = Callable[["Chat"], Awaitable[None]]
+InactiveHandler = Callable[["Chat", int], Awaitable[None]]
 
 _APOLOGY = "Sorry, I did not understand that. "
 
@@ -41,7 +44,17 @@ class ChatClosed(BaseException):
 class Chat:
     """One dialog with a user. Never keep it beyond the bot's own call."""
 
-    __slots__ = ("_calls", "_contact", "_late", "_message", "_random", "_seed", "_session", "_tape")
+    __slots__ = (
+        "_calls",
+        "_contact",
+        "_handling",
+        "_late",
+        "_message",
+        "_random",
+        "_seed",
+        "_session",
+        "_tape",
+    )
 
     def __init__(
         self, tape: Tape, *, seed: int, session: Mapping[str, Any], contact: Mapping[str, Any]
@@ -54,6 +67,7 @@ class Chat:
         self._random: Random | None = None
         self._calls = 0  # calls made and not yet awaited
         self._late = 0  # calls after the end
+        self._handling = False  # a handler of a handover runs
 
     @property
     def message(self) -> Message:
@@ -88,12 +102,19 @@ class Chat:
         quick_replies: Iterable[str | QuickReply] | None = None,
         card: Card | Mapping[str, Any] | None = None,
         raw: Mapping[str, Any] | None = None,
+        to: Literal["user", "agent", "both"] = "user",
     ) -> Coroutine[Any, Any, None]:
         """Send a message: a text, an Adaptive Card or both, with quick replies; or `raw`, 8x8's own form.
 
-        Raises BotError when it can't be sent: empty, longer than 10,000 characters, NUL or a lone surrogate.
+        During a handover a message is seen by the user and the agent alike; `to="agent"` (a text only) is
+        shown to the agent alone, as a note beside the conversation. Raises BotError when it can't be sent:
+        empty, longer than 10,000 characters, NUL or a lone surrogate.
         """
         content = contents.output(text, quick_replies, card, raw)
+        if to == "agent" and (card is not None or raw is not None or quick_replies is not None):
+            raise BotError('say(to="agent") takes a text alone.')
+        if to != "user":
+            content = {**content, "to": to}
         self._calls += 1
         return self._say(content)
 
@@ -195,15 +216,35 @@ class Chat:
         cancel_text: str | None = None,
         summary: str | None = None,
         timeout: float | timedelta | None = None,
+        *,
+        cancel_when: Callable[[str], bool] | None = None,
+        on_queued: Handler | None = None,
+        on_active: Handler | None = None,
+        on_inactive: InactiveHandler | None = None,
     ) -> Coroutine[Any, Any, HandoverOutcome]:
         """Hand the conversation to human agents and return when that is over, hours and restarts later.
 
         What is left out is taken from the endpoint's settings. `properties` (at most 30) and `summary` are
-        shown to the agent; `timeout` in seconds is how long the user waits for one at most.
+        shown to the agent; `timeout` in seconds is how long the user waits for one at most. `cancel_when`
+        (a plain function of what the user wrote) takes the conversation back. The handlers are called
+        meanwhile, with the chat: `on_queued`, `on_active`, and `on_inactive(chat, count)` when the user has
+        been silent; they may say things, run steps and `close_handover()`, but not wait for the user.
         """
-        params = handover_params(queue, message, properties, cancel_text, summary, timeout)
+        handlers: dict[str, Callable[..., Awaitable[None]]] = {}
+        for name, handler in (("queued", on_queued), ("active", on_active), ("inactive", on_inactive)):
+            if handler is not None:
+                handlers[name] = handler
+        wants = [*handlers, *(["cancel"] if cancel_when is not None else [])]
+        params = handover_params(queue, message, properties, cancel_text, summary, timeout, wants)
         self._calls += 1
-        return self._handover(params)
+        return self._handover(params, handlers, cancel_when)
+
+    def close_handover(self) -> Coroutine[Any, Any, None]:
+        """End the handover, from one of its handlers: the conversation is taken back where that is set up."""
+        if not self._handling:
+            raise BotError("close_handover() is for the handlers of chat.handover().")
+        self._calls += 1
+        return self._close_handover()
 
     # Each call counts itself when it is made and again when it is awaited: see `_unawaited`.
 
@@ -252,23 +293,56 @@ class Chat:
             await self._refuse()
         return await self._run(specs)
 
-    async def _handover(self, params: dict[str, Any]) -> HandoverOutcome:
+    async def _close_handover(self) -> None:
+        if self._awaited():
+            await self._refuse()
+        if self._tape.close_handover() is None:
+            await self._stop()
+
+    async def _handover(
+        self,
+        params: dict[str, Any],
+        handlers: Mapping[str, Callable[..., Awaitable[None]]],
+        cancel_when: Callable[[str], bool] | None,
+    ) -> HandoverOutcome:
         if self._awaited():
             await self._refuse()
         tape = self._tape
         position = tape.hand_over(params)
         if position is None:
             position = await self._stop()
-        while (entry := tape.outcome(params, position)) is None:
-            await _suspend(tape)
+        while True:
+            entry = tape.outcome(params, position, cancel_when)
+            if entry is None:
+                await _suspend(tape)
+            elif entry.kind == "signal":
+                await self._signal(entry, handlers)
+            else:
+                break
         self._changed(entry)
         return HandoverOutcome.from_json(entry.content)
+
+    async def _signal(self, entry: Entry, handlers: Mapping[str, Callable[..., Awaitable[None]]]) -> None:
+        """Run the bot's handler of what happened to its handover."""
+        handler = handlers.get(entry.name or "")
+        if handler is None:
+            return
+        self._handling = True
+        try:
+            if entry.name == "inactive":
+                await handler(self, entry.content["count"])
+            else:
+                await handler(self)
+        finally:
+            self._handling = False
 
     async def _output(self, content: dict[str, Any]) -> None:
         if self._tape.say(content) is None:
             await self._stop()
 
     async def _input(self, timeout: float | None) -> Message:
+        if self._handling:
+            raise BotError("A handler of a handover can't wait for the user: a human answers.")
         tape = self._tape
         while (entry := tape.receive(timeout)) is None:
             await _suspend(tape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -12,6 +13,7 @@ from app.conversation.draft import Draft
 from app.conversation.driver import DialogStart, Driver
 from app.conversation.handover.following import end, outcome_due, user_wrote
 from app.conversation.handover.opening import ask
+from app.conversation.handover.packet import user_data
 from app.conversation.inputs import Input, meaning_of
 from app.conversation.journal import Entry
 from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive
@@ -83,18 +85,29 @@ def drive(services: Services, state: ConversationState) -> Driver:
     return Driver(services.bots(dialog.bot), start, dialog.entries, now=services.now)
 
 
-def keep(driver: Driver, draft: Draft) -> None:
+def keep(driver: Driver, draft: Draft, *, keep_session: bool = True) -> None:
     """Journal what the bot did, queue what it said, and keep its session data."""
     for position, entry in driver.drain():
         draft.journal(entry, position)
         if entry.kind == "output":
-            during = {} if draft.state.control == "bot" else {"during_handover": True}
-            draft.deliver("message", {**entry.content, **during}, position=position)
+            _say(draft, entry.content, position)
         elif entry.kind == "handover":
             _handover(draft, entry, position)
     assert draft.state.session is not None
-    draft.state.session.data = driver.session
-    draft.save_session()
+    if keep_session:
+        draft.state.session.data = driver.session
+        draft.save_session()
+
+
+def _say(draft: Draft, content: dict[str, Any], position: int) -> None:
+    """Queue what the bot said. 8x8 knows no message to the agent alone: such a one is a note beside it."""
+    if content.get("to") == "agent":
+        user = user_data(draft.state, draft.endpoint, note=content.get("text"))
+        draft.deliver("note", {"user": user}, position=position)
+        draft.transcript("bot", at=draft.now, text=content.get("text"), content={"to": "agent"})
+        return
+    during = {} if draft.state.control == "bot" else {"during_handover": True}
+    draft.deliver("message", {**content, **during}, position=position)
 
 
 def _handover(draft: Draft, entry: Entry, position: int) -> None:
@@ -144,6 +157,9 @@ def fail(draft: Draft, status: str, summary: str, *, kind: str) -> None:
     draft.end_dialog(status, summary[:500])
     draft.incident(kind, dialog=dialog.id, bot=dialog.bot, error=summary[:500])
     draft.deliver("message", {"text": draft.endpoint.on_error.message})
+    queue = draft.endpoint.on_error.handover
+    if queue is not None and draft.state.control == "bot":
+        ask(draft, {"queue": queue, "summary": "The bot could not go on."}, position=None)
     log.error(
         kind, endpoint=draft.state.endpoint, conversation=draft.state.id, dialog=dialog.id, error=summary
     )

@@ -16,6 +16,10 @@ from app.endpoints import Endpoint
 DOUBT_AFTER = timedelta(seconds=2)
 
 
+#: What a transcript keeps of a message of the bot, beside its text.
+_SHOWN = ("quick_replies", "card", "raw")
+
+
 @dataclass(frozen=True, slots=True)
 class IdPools:
     """Ids of the tables whose rows are named by other rows of the same transaction."""
@@ -295,7 +299,7 @@ class Draft:
             }
         )
         if transcript and kind == "message":
-            extra = {name: value for name, value in content.items() if name != "text" and value is not None}
+            extra = {name: content[name] for name in _SHOWN if content.get(name)}
             self.transcript(
                 "bot", at=self.now, text=content.get("text"), content=extra, delivery_id=delivery_id
             )

@@ -8,6 +8,8 @@
 | step | the step's | {"key": the idempotency key, "group": position of the first step that runs with it} |
 | result | the step's or null | {"step": its position} and "value", "error" or "interrupted": see step.py |
 | handover | | the handover's parameters |
+| handover | close | {}: a handler of the bot ends its handover |
+| signal | queued, active or inactive | {} or {"count"}: what happened to the handover meanwhile |
 | outcome | | how the handover ended: see outcome.py |
 | note | | anything; a replay skips it |
 """
@@ -19,7 +21,7 @@ from datetime import datetime
 from typing import Any
 
 #: What happens to a bot, and is fed to its driver.
-FED = frozenset({"input", "timeout", "result", "outcome", "note"})
+FED = frozenset({"input", "timeout", "result", "signal", "outcome", "note"})
 #: What a bot does, and its driver produces.
 PRODUCED = frozenset({"output", "step", "handover"})
 

@@ -64,12 +64,14 @@ class RunSteps:
 class Handover:
     """Hand over and feed the `outcome`. `position` is that of the handover's own entry.
 
-    `begun`: the entry was stored before this driver began.
+    `begun`: the entry was stored before this driver began. A `signal` may be fed before the outcome.
+    `cancel_when` is the bot's own: whether a text of the user means "stop waiting".
     """
 
     params: dict[str, Any]
     position: int
     begun: bool
+    cancel_when: Callable[[str], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,8 @@ class Outbox:
         if sending.kind == "message":
             return await services.gateway.send(endpoint, state.external_id, render(sending.content))
         content = sending.content
+        if sending.kind == "note":
+            return await services.gateway.update_user(endpoint, state.external_id, content["user"])
         if sending.kind in ("assignment", "return"):
             return await services.gateway.assign(
                 endpoint, state.external_id, content["assignment"], user=content.get("user")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -93,8 +93,12 @@ def handover_params(
     cancel_text: str | None,
     summary: str | None,
     timeout: float | timedelta | None,
+    wants: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The content of a `handover` entry. What the bot left out is null: the endpoint's settings decide."""
+    """The content of a `handover` entry. What the bot left out is null: the endpoint's settings decide.
+
+    `wants`: what the bot has handlers for: queued, active, inactive, cancel.
+    """
     texts = {"queue": queue, "message": message, "cancel_text": cancel_text, "summary": summary}
     for key, text in texts.items():
         if text is not None:
@@ -102,4 +106,5 @@ def handover_params(
     packet = to_json(dict(properties or {}), "handover(properties=)")
     if len(packet) > _PROPERTIES:
         raise BotError(f"A handover has at most {_PROPERTIES} properties.")
-    return {**texts, "properties": packet, "timeout": seconds(timeout, "handover(timeout=)")}
+    wait = seconds(timeout, "handover(timeout=)")
+    return {**texts, "properties": packet, "timeout": wait, "wants": list(wants)}

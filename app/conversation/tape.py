@@ -121,13 +121,19 @@ class Tape:
         """The position of a handover's entry."""
         return self._act("handover", None, params)
 
-    def outcome(self, params: dict[str, Any], position: int) -> Entry | None:
-        """How the handover at this position ended."""
+    def close_handover(self) -> int | None:
+        """The position of the entry by which a handler ends its handover."""
+        return self._act("handover", "close", {})
+
+    def outcome(
+        self, params: dict[str, Any], position: int, cancel_when: Callable[[str], bool] | None = None
+    ) -> Entry | None:
+        """How the handover at this position ended, or what happened to it meanwhile (a signal)."""
         entry = self.upcoming()
         if entry is None:
-            self.need = Handover(params, position, position < self.stored)
+            self.need = Handover(params, position, position < self.stored, cancel_when)
             return None
-        if entry.kind != "outcome":
+        if entry.kind not in ("outcome", "signal"):
             self._diverge("the outcome of a handover", entry)
             return None
         self._outputs = 0

@@ -212,7 +212,7 @@ class Turns:
                 driver.close()
                 driver = dialogs.drive(self._services, self._state)
                 continue
-            dialogs.keep(driver, draft)
+            dialogs.keep(driver, draft, keep_session=not isinstance(need, Diverged))
             if not isinstance(need, RunSteps):
                 dialogs.rest(draft, need)
                 await self._commit(draft, turn=True)

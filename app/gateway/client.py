@@ -76,6 +76,17 @@ class GatewayClient:
             body["user"] = user
         return await self._change(endpoint, b"PATCH", _path(conversation), body, timeout)
 
+    async def update_user(
+        self,
+        endpoint: Endpoint,
+        conversation: str,
+        user: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+    ) -> Outcome:
+        """Change what the agent sees of the user: its fields and `additionalProperties`."""
+        return await self._change(endpoint, b"PATCH", _path(conversation), {"user": user}, timeout)
+
     async def post_agent_assignment(
         self,
         endpoint: Endpoint,

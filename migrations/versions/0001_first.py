@@ -111,7 +111,7 @@ def upgrade() -> None:
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('reason', sa.Text(), nullable=True),
     sa.CheckConstraint("(status = 'dead') = (reason IS NOT NULL) OR status = 'withheld'", name=op.f('delivery_reason_check')),
-    sa.CheckConstraint("kind IN ('message', 'assignment', 'return', 'post_agent')", name=op.f('delivery_kind_check')),
+    sa.CheckConstraint("kind IN ('message', 'assignment', 'return', 'post_agent', 'note')", name=op.f('delivery_kind_check')),
     sa.CheckConstraint("status IN ('waiting', 'sending', 'in_doubt', 'sent', 'withheld', 'dead')", name=op.f('delivery_status_check')),
     sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('delivery_conversation_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('delivery_pkey')),

@@ -36,7 +36,11 @@ def endpoint(**changes: Any) -> Endpoint:
         "name": "support",
         "token": "a-token-long-enough",
         "flow": "tests.bots:bot",
-        "eightxeight": {"base_url": "http://127.0.0.1:1", "api_key": "key-of-8x8-long-enough", "tenant": "acme01"},
+        "eightxeight": {
+            "base_url": "http://127.0.0.1:1",
+            "api_key": "key-of-8x8-long-enough",
+            "tenant": "acme01",
+        },
     }
     return Endpoint.model_validate({**values, **changes})
 
@@ -67,6 +71,8 @@ class PlayedGateway(GatewayClient):
         self.requests: list[tuple[str, str, dict[str, Any]]] = []
         self.answers: list[Outcome | tuple[Outcome, bool]] = []
         self.readable = True
+        self.assignment_answers: list[Outcome] = []
+        self.assigned: dict[str, Any] | None = None
 
     async def send(
         self, endpoint: Endpoint, conversation: str, body: Mapping[str, Any], *, timeout: float | None = None
@@ -87,6 +93,51 @@ class PlayedGateway(GatewayClient):
         if not self.readable:
             raise RequestFailed(InDoubt(500, "HTTP 500"))
         return list(reversed(self.there))[:size]
+
+    async def assign(
+        self,
+        endpoint: Endpoint,
+        conversation: str,
+        assignment: Mapping[str, Any],
+        *,
+        user: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> Outcome:
+        """Take an assignment."""
+        self.requests.append(("assignment", conversation, {"assignment": dict(assignment), "user": user}))
+        return self.assignment_answers.pop(0) if self.assignment_answers else Sent(202)
+
+    async def update_user(
+        self,
+        endpoint: Endpoint,
+        conversation: str,
+        user: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+    ) -> Outcome:
+        """Show something to the agent."""
+        self.requests.append(("note", conversation, {"user": user}))
+        return Sent(202)
+
+    async def post_agent_assignment(
+        self,
+        endpoint: Endpoint,
+        conversation: str,
+        webhook_id: str,
+        *,
+        max_total_minutes: int | None = None,
+        user_timeout_minutes: int | None = None,
+        timeout: float | None = None,
+    ) -> Outcome:
+        """Take the wish to get the conversation back."""
+        self.requests.append(("post_agent", conversation, {"webhook_id": webhook_id}))
+        return Sent(201)
+
+    async def conversation(
+        self, endpoint: Endpoint, conversation: str, *, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """The conversation as 8x8 shows it."""
+        return {"id": conversation, "assignment": self.assigned}
 
     @property
     def texts(self) -> list[str]:
@@ -110,7 +161,9 @@ class Scene:
     bots: dict[str, Bot] = field(default_factory=dict)
     conversation: str = "ID-0"
 
-    async def post(self, payload: dict[str, Any], *, at: datetime | None = None, received: datetime | None = None) -> int:
+    async def post(
+        self, payload: dict[str, Any], *, at: datetime | None = None, received: datetime | None = None
+    ) -> int:
         """Store an event as the receiver does; its id."""
         now = received or self.clock()
         body = json.dumps(payload).encode()
@@ -188,13 +241,14 @@ class Scene:
             await turns.handle(PlainHost())
         await outbox.run()
 
-
     async def later(self, seconds: float) -> None:
         """Time passes, for the database too, and what is due then is handled."""
         self.clock.forward(seconds)
         async with self.engine.begin() as connection:
             await connection.execute(
-                text("UPDATE conversation SET due_at = now() WHERE due_at - CAST(:ahead AS interval) <= now()"),
+                text(
+                    "UPDATE conversation SET due_at = now() WHERE due_at - CAST(:ahead AS interval) <= now()"
+                ),
                 {"ahead": self.clock.ahead},
             )
         await self.work()

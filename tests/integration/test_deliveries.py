@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from app.bot import Chat
 from app.gateway.outcome import InDoubt, Outcome, Refused, Retry, Unauthorized
-from scene import Scene, scene
+from tests.integration.scene import Scene, scene
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 LOST = InDoubt(None, "ReadTimeout")
@@ -22,7 +22,9 @@ async def counts(chat: Chat) -> None:
         await chat.say(word)
 
 
-async def started(engine: AsyncEngine, bot: object = counts, *answers: Outcome | tuple[Outcome, bool]) -> Scene:
+async def started(
+    engine: AsyncEngine, bot: object = counts, *answers: Outcome | tuple[Outcome, bool]
+) -> Scene:
     play = scene(engine, bot)  # type: ignore[arg-type]  # the tests' bots
     play.gateway.answers = list(answers)
     await play.says("hi")
@@ -40,7 +42,9 @@ async def test_three_identical_replies_arrive_once_each_when_the_seconds_answer_
     await play.later(3)
     assert await play.statuses() == ["sent", "sent", "sent"]
     assert play.gateway.texts == ["ok", "ok", "ok"]
-    assert await play.value("SELECT confirmed_by FROM delivery ORDER BY place OFFSET 1 LIMIT 1") == "read_back"
+    assert (
+        await play.value("SELECT confirmed_by FROM delivery ORDER BY place OFFSET 1 LIMIT 1") == "read_back"
+    )
 
 
 async def test_a_lost_message_that_did_not_arrive_is_sent_again_after_two_looks(engine: AsyncEngine) -> None:
@@ -64,7 +68,9 @@ async def test_500_500_202_arrives_once_and_in_order(engine: AsyncEngine) -> Non
     for _ in range(4):
         await play.later(2.5)
     assert play.gateway.texts == ["one", "two", "three"]
-    attempts = await play.rows("SELECT outcome FROM delivery_attempt WHERE delivery_id = (SELECT min(id) FROM delivery) ORDER BY number")
+    attempts = await play.rows(
+        "SELECT outcome FROM delivery_attempt WHERE delivery_id = (SELECT min(id) FROM delivery) ORDER BY number"
+    )
     assert [row[0] for row in attempts] == ["in_doubt", "in_doubt", "sent"]
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from app.bot import Chat, StepFailed
-from scene import scene
+from tests.integration.scene import scene
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 

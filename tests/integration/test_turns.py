@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.bot import Chat
-from scene import scene
+from tests.integration.scene import scene
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 

@@ -30,7 +30,8 @@ _CURRENT = text(
     """
     SELECT h.id, h.requested_at, h.events_since, h.queue, h.dialog_id, h.position, h.signals,
         h.inactive_count, h.settings, h.ended_at
-    FROM handover h WHERE h.conversation_id = :id ORDER BY (h.ended_at IS NULL) DESC, h.requested_at DESC LIMIT 1
+    FROM handover h WHERE h.conversation_id = :id
+    ORDER BY (h.ended_at IS NULL) DESC, h.requested_at DESC LIMIT 1
     """
 ).columns(
     signals=JSONB,
@@ -43,7 +44,8 @@ _CURRENT = text(
 _MESSAGES = text(
     """
     SELECT author, kind, text, content FROM message
-    WHERE conversation_id = :id AND handover_id = :handover ORDER BY id LIMIT 500
+    WHERE conversation_id = :id AND handover_id = :handover AND author IN ('user', 'agent')
+    ORDER BY id LIMIT 500
     """
 ).columns(content=JSONB)
 

@@ -41,7 +41,7 @@ class Delivery(SQLModel, table=True):
         CheckConstraint(
             "status IN ('waiting', 'sending', 'in_doubt', 'sent', 'withheld', 'dead')", name="status"
         ),
-        CheckConstraint("kind IN ('message', 'assignment', 'return', 'post_agent')", name="kind"),
+        CheckConstraint("kind IN ('message', 'assignment', 'return', 'post_agent', 'note')", name="kind"),
         CheckConstraint("(status = 'dead') = (reason IS NOT NULL) OR status = 'withheld'", name="reason"),
         {"postgresql_with": {"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.01"}},
     )
