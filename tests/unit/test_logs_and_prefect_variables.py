@@ -50,9 +50,7 @@ def test_no_log_holds_paths_with_tokens_or_local_variables(form: str) -> None:
     text = "\n".join(log_lines(form))
     assert "turn_failed" in text
     assert "a-secret-token" not in text
-    assert text.count("what the user wrote") == (
-        1 if form == "console" else 0
-    )  # its line of code, not its value
+    assert "what the user wrote" not in text
 
 
 def test_an_unknown_level_or_form_is_refused() -> None:
