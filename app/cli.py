@@ -134,6 +134,16 @@ def show_conversation(
     command.run_show(id, as_json=json)
 
 
+@conversations.command("redrive")
+def redrive_conversations(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Parley's numbers or 8x8's ids.")],
+) -> None:
+    """Handle the inputs of quarantined conversations after all."""
+    from app.commands import conversations as command
+
+    command.run_redrive(ids)
+
+
 @deliveries.command("list")
 def list_deliveries(
     status: Annotated[

@@ -1,7 +1,8 @@
 """Prefect's side of a conversation: one flow run for each lively stretch of a session.
 
 The run waits for work and runs each turn as a task; steps and retries get task runs of their own. Prefect
-holds ids, names and durations: no text, no result. The worker never waits for Prefect with a reply (see runs.py).
+holds ids, names and durations: no text, no result. The worker never waits for Prefect with a reply (see
+runs.py).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from contextvars import copy_context
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -143,6 +144,7 @@ class PrefectRuns:
         self._stack = AsyncExitStack()
         self._client: PrefectClient | None = None
         self._opening = asyncio.Semaphore(OPENING_AT_A_TIME)
+        self._marking = asyncio.Semaphore(OPENING_AT_A_TIME)
         self._rest_until = 0.0
         self._runs: dict[PrefectRun, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -182,9 +184,7 @@ class PrefectRuns:
         if time.monotonic() < self._rest_until:
             return None
         name = f"{endpoint} · {conversation} · {session}.{number}"
-        run = PrefectRun(
-            name, [f"endpoint:{endpoint}", f"conversation:{conversation}", f"bot:{bot}"], session
-        )
+        run = PrefectRun(name, [*_tags(endpoint, conversation), f"bot:{bot}"], session)
         self._runs[run] = asyncio.create_task(self._live(run), context=self._context.copy())
         return run
 
@@ -219,20 +219,26 @@ class PrefectRuns:
                 self._flow, name=run.name, tags=run.tags, parameters={}, state=Pending()
             )
 
-    def crashed(self, runs: Sequence[UUID]) -> None:
-        """Tell Prefect, later, that these runs of a dead worker have crashed."""
-        for flow_run in runs:
-            self._begin(self._mark_crashed(flow_run))
+    def taken_over(self, *, endpoint: str, conversation: str, left: Sequence[UUID]) -> None:
+        """Tell Prefect, later, that the runs of the conversation's dead owner have crashed.
 
-    async def _mark_crashed(self, flow_run: UUID) -> None:
+        Its last run may have died before it was stored, so Prefect is asked for those that still run.
+        """
+        self._begin(self._mark_crashed(_tags(endpoint, conversation), set(left), datetime.now(UTC)))
+
+    async def _mark_crashed(self, tags: list[str], left: set[UUID], before: datetime) -> None:
         assert self._client is not None
         state: Any = Crashed(message="Its worker died; the conversation went on in another run.")
         for pause in (0.0, 10.0, 60.0):
             await asyncio.sleep(pause)
             try:
-                await self._client.set_flow_run_state(flow_run, state, force=True)
+                async with self._marking:
+                    running = await self._client.read_flow_runs(flow_run_filter=_running(tags, before))
+                    own = {run.flow_run_id for run in self._runs}
+                    for flow_run in left | ({each.id for each in running} - own):
+                        await self._client.set_flow_run_state(flow_run, state, force=True)
             except Exception as error:
-                log.info("run_not_marked", run=str(flow_run), error=type(error).__name__)
+                log.info("runs_not_marked", tags=tags, error=type(error).__name__)
             else:
                 return
 
@@ -256,6 +262,21 @@ class PrefectRuns:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _tags(endpoint: str, conversation: str) -> list[str]:
+    """What a conversation's runs are found by."""
+    return [f"endpoint:{endpoint}", f"conversation:{conversation}"]
+
+
+def _running(tags: list[str], before: datetime) -> FlowRunFilter:
+    return FlowRunFilter.model_validate(
+        {
+            "tags": {"all_": tags},
+            "state": {"type": {"any_": [StateType.RUNNING]}},
+            "start_time": {"before_": before},
+        }
+    )
 
 
 def _cancelling(ids: list[UUID | None]) -> FlowRunFilter:

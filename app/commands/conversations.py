@@ -1,4 +1,4 @@
-"""`parley conversations list` and `show`."""
+"""`parley conversations list`, `show` and `redrive`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.commands.common import print_json, print_table, read_settings, with_database
+from app.conversation.redrive_inputs import redrive_inputs
 from app.conversation.timeline import Happening, find_conversations, list_conversations, timeline
 from app.errors import ConfigurationError
 
@@ -52,3 +53,25 @@ def run_show(name: str, *, as_json: bool) -> None:
     for conversation, story in found:
         title = f"{conversation['endpoint']} · {conversation['external_id']} (number {conversation['id']})"
         print_table(title, ["at", "kind", "id", "summary"], [asdict(each) for each in story])
+
+
+def run_redrive(names: list[str]) -> None:
+    """Redrive quarantined conversations. Raises ConfigurationError where one isn't quarantined."""
+
+    async def redrive(engine: AsyncEngine) -> tuple[list[str], list[str]]:
+        done, left = [], []
+        for name in names:
+            found = await find_conversations(engine, name)
+            counts = [await redrive_inputs(engine, row["id"]) for row in found]
+            events = [len(each) for each in counts if each is not None]
+            if events:
+                done.append(f"{name}: {sum(events)} events wait again")
+            else:
+                left.append(name)
+        return done, left
+
+    done, left = with_database(read_settings(), redrive)
+    for line in done:
+        print(line)  # noqa: T201
+    if left:
+        raise ConfigurationError(f"unknown or not quarantined: {', '.join(left)}")

@@ -71,7 +71,10 @@ class Hosted:
                 state = await load(connection, self.claim.conversation_id, take_over=self.claim.take_over)
             if state.epoch != self.claim.epoch:
                 raise OwnershipLost
-            self._runs.crashed(state.left_running)
+            if self.claim.take_over:
+                self._runs.taken_over(
+                    endpoint=state.endpoint, conversation=state.external_id, left=state.left_running
+                )
             session_runs = SessionRuns(
                 self._services, self._runs, state, self._worker, self._settings.run_wait
             )

@@ -14,6 +14,7 @@ from types import FrameType
 
 import structlog
 
+from app.bots import load_bot
 from app.conversation.draft import IdPools
 from app.conversation.ids import Ids
 from app.conversation.pauses import Pauses
@@ -22,7 +23,6 @@ from app.database.engine import WORKER, create_engine
 from app.endpoints import Endpoints
 from app.gateway.client import GatewayClient
 from app.settings import Settings
-from app.bots import load_bot
 from app.worker.runs import NoRuns, Runs
 from app.worker.watchdog import Watchdog
 from app.worker.worker import Worker

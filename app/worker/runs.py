@@ -67,8 +67,11 @@ class Runs(Protocol):
     def open(self, *, endpoint: str, conversation: str, bot: str, session: int, number: int) -> Run | None:
         """Begin to open a run named `endpoint · conversation · session.number`; None: not now."""
 
-    def crashed(self, runs: Sequence[UUID]) -> None:
-        """Tell Prefect, later, that these runs of a dead worker have crashed."""
+    def taken_over(self, *, endpoint: str, conversation: str, left: Sequence[UUID]) -> None:
+        """Tell Prefect, later, that the runs of the conversation's dead owner have crashed.
+
+        `left` are those that were stored as running; there may be one that was not stored yet.
+        """
 
 
 class NoRuns:
@@ -84,7 +87,7 @@ class NoRuns:
         """Never."""
         return None
 
-    def crashed(self, runs: Sequence[UUID]) -> None:
+    def taken_over(self, *, endpoint: str, conversation: str, left: Sequence[UUID]) -> None:
         """Nobody to tell."""
 
 

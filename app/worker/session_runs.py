@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.conversation.services import PlainHost, Services
+from app.conversation.services import Host, PlainHost, Services, Work
 from app.conversation.state import ConversationState
 from app.conversation.turn import Turns
 from app.worker import run_rows
@@ -27,6 +27,18 @@ LONGEST = 24 * 3600.0
 RETRIES_FOR = 60.0
 
 _background: set[asyncio.Task[None]] = set()
+
+
+class _Recorded:
+    """Records the run before a step too: by then the session is stored, and a step may be long."""
+
+    def __init__(self, host: Host, record: Callable[[], None]) -> None:
+        self._host, self._record = host, record
+
+    async def step(self, name: str, work: Work) -> None:
+        """Run a bot's step."""
+        self._record()
+        await self._host.step(name, work)
 
 
 class SessionRuns:
@@ -54,7 +66,7 @@ class SessionRuns:
         if run is None:
             await turns.handle(PlainHost())
         else:
-            await run.turn(turns.handle)
+            await run.turn(lambda host: turns.handle(_Recorded(host, lambda: self._record(run))))
             self._record(run)
 
     async def retry(self, attempt: Attempt) -> None:

@@ -105,3 +105,12 @@ async def greets(chat: Chat) -> None:
 async def tells_worker(chat: Chat) -> None:
     """Says which process answers."""
     await chat.say(f"{chat.message.text} by {os.getpid()}")
+
+
+async def gives_up(chat: Chat) -> None:
+    """Waits three seconds for an answer."""
+    await chat.say("Still there?")
+    try:
+        await chat.receive(timeout=3)
+    except TimeoutError:
+        await chat.say("Bye.")

@@ -129,11 +129,13 @@ class Parley:
         eventually(ready, within=within, what=READY)
         self.processes()
 
-    def run(self, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run another `parley` command against it."""
+    def run(
+        self, *arguments: str, input: str | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run another `parley` command against it, with these variables of its own."""
         return subprocess.run(
             [PARLEY, *arguments],
-            env=self.variables,
+            env={**self.variables, **variables},
             cwd=self.folder,
             input=input,
             capture_output=True,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 import httpx
+import psutil
 
 from app.database.engine import connect
 from app.sandbox import calls, schema
@@ -21,6 +24,7 @@ from app.sandbox.client import SandboxClient
 from tests.acceptance.running import Parley, eventually
 
 T = TypeVar("T")
+_numbers = count(1)
 BOTS = Path(__file__).with_name("bots.py")
 
 #: Endpoint → its bot and settings of its own. Each is a tenant of its own at the sandbox.
@@ -38,6 +42,7 @@ ENDPOINTS: dict[str, dict[str, Any]] = {
     "greets": {"flow": "acceptance_bots:greets", "accept_conversation_active": True},
     "waits": {"flow": "acceptance_bots:greets"},
     "workers": {"flow": "acceptance_bots:tells_worker"},
+    "patient": {"flow": "acceptance_bots:gives_up"},
 }
 
 
@@ -60,6 +65,25 @@ def write_endpoints(folder: Path, sandbox_port: str) -> Path:
     file = folder / "endpoints.yaml"
     file.write_text(json.dumps({"endpoints": endpoints}))
     return file
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """The process stands still until the end of the block."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        if not gone(pid):
+            os.kill(pid, signal.SIGCONT)
+
+
+def gone(pid: int) -> bool:
+    """Whether the process has ended, reaped or not."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 class Database:
@@ -97,22 +121,14 @@ class Database:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     @contextmanager
-    def holding(self, sql: str, *values: object) -> Iterator[Callable[[], bool]]:
-        """Keep a statement's locks until the end of the block; tells whether a worker waits for them."""
+    def holding(self, sql: str, *values: object) -> Iterator[Held]:
+        """Keep a statement's locks until the end of the block, or until they are released."""
         connection = self.call(connect(self._url, application="test lock"))
-        pid = connection.get_server_pid()
-        self.call(connection.execute("BEGIN"))
-        self.call(connection.fetch(sql, *values))
-
-        def awaited() -> bool:
-            waiting = """SELECT count(*) FROM pg_stat_activity
-                         WHERE $1 = ANY(pg_blocking_pids(pid)) AND application_name = 'parley work'"""
-            return bool(self.value(waiting, pid))
-
         try:
-            yield awaited
+            self.call(connection.execute("BEGIN"))
+            self.call(connection.fetch(sql, *values))
+            yield Held(self, connection)
         finally:
-            self.call(connection.execute("ROLLBACK"))
             self.call(connection.close())
 
     def close(self) -> None:
@@ -122,6 +138,24 @@ class Database:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
+
+
+class Held:
+    """Locks that a test holds."""
+
+    def __init__(self, database: Database, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        self._database, self._connection = database, connection
+        self._pid = connection.get_server_pid()
+
+    def awaited(self) -> bool:
+        """Whether a worker waits for them."""
+        waiting = """SELECT count(*) FROM pg_stat_activity
+                     WHERE $1 = ANY(pg_blocking_pids(pid)) AND application_name = 'parley work'"""
+        return bool(self._database.value(waiting, self._pid))
+
+    def release(self) -> None:
+        """Let go."""
+        self._database.call(self._connection.execute("ROLLBACK"))
 
 
 class Stage:
@@ -136,6 +170,7 @@ class Stage:
 
     def talk(self, endpoint: str, *, announce: bool = False, **start: Any) -> Talk:
         """A new conversation of that endpoint's tenant."""
+        start.setdefault("id", f"{endpoint}-{next(_numbers)}")
         view = self.sandbox(calls.start(tenant=f"sandbox-{endpoint}", announce=announce, **start))
         return Talk(self, endpoint, view.id)
 
@@ -154,6 +189,21 @@ class Stage:
     def value(self, sql: str, *values: object) -> Any:
         """One value of Parley's database."""
         return self.database.value(sql, *values)
+
+    def runs_of(self, talk: Talk) -> list[dict[str, Any]]:
+        """Prefect's flow runs of the conversation, oldest first."""
+        wanted = {"flow_runs": {"tags": {"all_": [f"conversation:{talk.id}"]}}, "sort": "START_TIME_ASC"}
+        found: list[dict[str, Any]] = (
+            self.prefect.post("/flow_runs/filter", json=wanted).raise_for_status().json()
+        )
+        return found
+
+    def crash_worker(self) -> int:
+        """Kill `up`'s worker where it stands; its process id."""
+        pid = self.worker_pid()
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: gone(pid), within=10, what="the worker's end")
+        return pid
 
     def worker_pid(self, *, within: float = 60.0) -> int:
         """The process id of `up`'s worker, once its lease is alive."""
@@ -177,9 +227,6 @@ class Stage:
         self.sandbox.close()
         self.prefect.close()
         self.database.close()
-
-
-_numbers = count(1)
 
 
 class Talk:
@@ -250,3 +297,33 @@ class Talk:
         query = """SELECT a.outcome FROM delivery_attempt a JOIN delivery d ON d.id = a.delivery_id
                    WHERE d.conversation_id = $1 ORDER BY a.id"""
         return [row[0] for row in self.stage.rows(query, self.number)]
+
+
+#: Holds the commit of a turn for as long as a test holds `GATE`, in conversations named gate-….
+_GATE = (
+    """
+    CREATE OR REPLACE FUNCTION test_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF EXISTS (SELECT 1 FROM conversation WHERE id = NEW.conversation_id AND external_id LIKE 'gate-%')
+        THEN PERFORM pg_advisory_xact_lock_shared(4711);
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE CONSTRAINT TRIGGER test_gate AFTER INSERT ON delivery DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION test_gate()
+    """,
+)
+HOLD_GATE = "SELECT pg_advisory_xact_lock(4711)"
+
+
+@contextmanager
+def gate(stage: Stage) -> Iterator[None]:
+    """Where a worker can be met in its COMMIT, as long as the block lasts."""
+    for statement in _GATE:
+        stage.rows(statement)
+    try:
+        yield
+    finally:
+        stage.rows("DROP TRIGGER test_gate ON delivery")
