@@ -30,7 +30,7 @@ async def _events(world: World) -> AsyncIterator[bytes]:
             if change is None:
                 yield b": still here\n\n"
             else:
-                yield b"event: %b\ndata: %b\n\n" % (change.kind.encode(), msgspec.json.encode(change.data))
+                yield b"event: %b\ndata: %b\n\n" % (change.kind.encode(), msgspec.json.encode(change))
     finally:
         watcher.close()
 

@@ -1,0 +1,105 @@
+// What the page knows, and who wants to hear of changes.
+
+import * as api from "./api.js";
+
+export const LOG_KEPT = 600;
+
+export const state = {
+  tenants: [],
+  conversations: new Map(), // by id, oldest first
+  messages: new Map(), // of opened conversations: id → (message id → message)
+  happenings: new Map(), // of opened conversations: id → (event id → webhook record)
+  log: new Map(), // "webhook:seq" and "call:seq" → {kind, seq, record}
+  faults: [],
+  keys: { current: "", published: [] },
+  chat: null, // the conversation shown on the left
+  desk: null, // and at the agent's desk
+};
+
+const listeners = new Map();
+
+/** Call when something of this topic changed: conversations, messages, log, faults, tenants, selection. */
+export function on(topic, listener) {
+  listeners.set(topic, [...(listeners.get(topic) ?? []), listener]);
+}
+
+const due = new Set();
+
+/** Tell of a change; listeners run once per frame, however often. */
+export function changed(topic) {
+  if (due.size === 0) requestAnimationFrame(tellAll);
+  due.add(topic);
+}
+
+function tellAll() {
+  const topics = [...due];
+  due.clear();
+  const wanted = new Set(topics.flatMap((topic) => listeners.get(topic) ?? []));
+  for (const listener of wanted) listener();
+}
+
+/** Load everything anew. */
+export async function reload() {
+  const [tenants, conversations, webhooks, calls, faults, keys] = await Promise.all([
+    api.get("/tenants"),
+    api.get("/conversations?limit=300"),
+    api.get("/webhooks?limit=300"),
+    api.get("/rest?limit=300"),
+    api.get("/faults"),
+    api.get("/keys"),
+  ]);
+  state.tenants = tenants.tenants;
+  state.conversations = new Map(conversations.conversations.reverse().map((one) => [one.id, one]));
+  state.log = new Map();
+  for (const record of webhooks.webhooks) logged("webhook", record);
+  for (const record of calls.calls) logged("call", record);
+  state.faults = faults.faults;
+  state.keys = keys;
+  state.messages.clear();
+  state.happenings.clear();
+  for (const part of ["chat", "desk"]) if (!state.conversations.has(state[part])) state[part] = null;
+  await Promise.all([...new Set([state.chat, state.desk])].filter(Boolean).map(open));
+  for (const topic of ["tenants", "conversations", "messages", "log", "faults", "selection"]) changed(topic);
+}
+
+/** Load faults and keys anew. */
+export async function reloadFaults() {
+  const [faults, keys] = await Promise.all([api.get("/faults"), api.get("/keys")]);
+  state.faults = faults.faults;
+  state.keys = keys;
+  changed("faults");
+}
+
+/** Show a conversation in the `chat` or at the `desk` (null: none). */
+export async function select(part, id) {
+  state[part] = id;
+  if (id) await open(id);
+  changed("selection");
+  changed("messages");
+}
+
+async function open(id) {
+  if (state.messages.has(id)) return;
+  const messages = new Map();
+  const happenings = new Map();
+  state.messages.set(id, messages);
+  state.happenings.set(id, happenings);
+  const query = `conversation=${encodeURIComponent(id)}&limit=1000`;
+  const [page, log] = await Promise.all([api.get(api.of(id, "/messages")), api.get(`/webhooks?${query}`)]);
+  for (const message of page.messages) messages.set(message.id, message);
+  for (const record of log.webhooks) if (!happenings.has(record.event_id)) happenings.set(record.event_id, record);
+}
+
+/** Take in one webhook or call. */
+export function logged(kind, record) {
+  const key = `${kind}:${record.seq}`;
+  state.log.set(key, { key, kind, seq: record.seq, record });
+  if (state.log.size > LOG_KEPT) state.log.delete(state.log.keys().next().value);
+  if (kind === "webhook") {
+    const happenings = state.happenings.get(record.conversation);
+    if (happenings && !happenings.has(record.event_id)) happenings.set(record.event_id, record);
+  }
+}
+
+/** The tenant of a conversation. */
+export const tenantOf = (conversation) => state.tenants.find((tenant) => tenant.tenant === conversation?.tenant);

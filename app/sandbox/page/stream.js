@@ -1,0 +1,52 @@
+// One stream of changes from the sandbox; the browser opens it again when it breaks.
+
+import { byId } from "./dom.js";
+import { changed, logged, reload, reloadFaults, state } from "./state.js";
+
+const timers = new Map();
+
+/** Follow the sandbox for as long as the page is open. */
+export function follow() {
+  const source = new EventSource("/sandbox/api/stream");
+  const take = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data).data));
+  const anew = () => reload().then(() => show("on", "Live"), () => show("off", "The sandbox does not answer"));
+  source.addEventListener("hello", anew);
+  source.addEventListener("reset", anew);
+  source.addEventListener("faults", () => reloadFaults().catch(() => {}));
+  source.addEventListener("error", () => show("off", "Not connected, trying again…"));
+  take("conversation", takeConversation);
+  take("message", takeMessage);
+  take("webhook", (record) => takeRecord("webhook", record));
+  take("call", (record) => takeRecord("call", record));
+}
+
+function show(className, text) {
+  byId("live").className = `live ${className}`;
+  byId("live-text").textContent = text;
+}
+
+function takeConversation(one) {
+  state.conversations.set(one.id, one);
+  clearTimeout(timers.get(one.id));
+  if (one.indicator_ms) timers.set(one.id, setTimeout(() => putOut(one), one.indicator_ms));
+  changed("conversations");
+}
+
+/** An indicator goes out by itself; the sandbox does not tell of it. */
+function putOut(one) {
+  if (state.conversations.get(one.id) !== one) return;
+  state.conversations.set(one.id, { ...one, typing: [], thinking: false });
+  changed("conversations");
+}
+
+function takeMessage(message) {
+  state.messages.get(message.conversation)?.set(message.id, message);
+  changed("messages");
+}
+
+function takeRecord(kind, record) {
+  logged(kind, record);
+  changed("log");
+  if (kind === "webhook") changed("messages");
+  if (record.faults.length) reloadFaults().catch(() => {});
+}
