@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
-from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar import Litestar, MediaType, Request, Response, asgi, get
 from litestar.exceptions import HTTPException
-from litestar.params import FromPath
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, Receive, Scope, Send
 
-from app.errors import EventRefused
 from app.receiver.metrics import Metrics
+from app.receiver.route import WebhookRoute
 from app.receiver.tokens import Tokens
 from app.receiver.webhook import Webhook
 
 log = structlog.get_logger()
-
-#: Bytes of a webhook's body that are accepted, and seconds that it may take to come.
-LARGEST = 1024 * 1024
-SLOWEST = 10.0
 
 AnyRequest = Request[Any, Any, Any]
 
 
 def create_public_app(webhook: Webhook, tokens: Tokens, metrics: Metrics) -> Litestar:
     """What outsiders call: the webhook and `/health`."""
+    route = WebhookRoute(webhook, tokens, metrics)
 
-    @post("/8x8/{token:str}", status_code=200)
-    async def receive(token: FromPath[str], request: AnyRequest) -> Response[dict[str, str]]:
-        started = time.perf_counter()
-        name = ""
-        try:
-            endpoint = tokens.endpoint(token)
-            name = endpoint.name
-            body = await _body(request)
-            result = await webhook.receive(endpoint, _headers(request), body)
-        except EventRefused as refusal:
-            metrics.refused(name, refusal.status)
-            log.warning("event_refused", endpoint=name or None, status=refusal.status, reason=str(refusal))
-            return _refusal(refusal)
-        finally:
-            metrics.ack(time.perf_counter() - started)
-        return Response({"result": result})
+    @asgi("/8x8", is_mount=True, copy_scope=False)
+    async def receive(scope: Scope, receive: Receive, send: Send) -> None:
+        await route(scope, receive, send)
 
     return _application([receive, health])
 
@@ -80,38 +62,8 @@ def _application(handlers: Sequence[ControllerRouterHandler]) -> Litestar:
         route_handlers=handlers,
         openapi_config=None,
         logging_config=None,
-        request_max_body_size=None,  # counted while it comes, with an answer of our own
         exception_handlers={HTTPException: _http_error, Exception: _failure},
     )
-
-
-async def _body(request: AnyRequest) -> bytes:
-    """The whole body. Raises EventRefused: 413 as soon as it is too large, 408 when it takes too long."""
-    announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced[:18]) > LARGEST:
-        raise EventRefused(413, f"The body is larger than {LARGEST} bytes")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(SLOWEST):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > LARGEST:
-                    raise EventRefused(413, f"The body is larger than {LARGEST} bytes")
-    except TimeoutError:
-        raise EventRefused(408, "The body took too long") from None
-    except HTTPException:
-        raise EventRefused(400, "The body broke off") from None
-    return bytes(body)
-
-
-def _headers(request: AnyRequest) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
-
-
-def _refusal(refusal: EventRefused) -> Response[dict[str, str]]:
-    # What is left of a body nobody reads would otherwise be taken for the next request.
-    headers = {"connection": "close"} if refusal.status in (408, 413) else {}
-    return Response({"error": str(refusal)}, status_code=refusal.status, headers=headers)
 
 
 def _http_error(_: AnyRequest, error: HTTPException) -> Response[dict[str, str]]:
@@ -119,5 +71,7 @@ def _http_error(_: AnyRequest, error: HTTPException) -> Response[dict[str, str]]
 
 
 def _failure(_: AnyRequest, error: Exception) -> Response[dict[str, str]]:
-    log.error("request_failed", error=type(error).__name__, exc_info=error)
+    # Where, but neither the error's text nor local variables: they could hold a user's text or a token.
+    where = "".join(traceback.format_tb(error.__traceback__))
+    log.error("request_failed", error=type(error).__name__, where=where)
     return Response({"error": "Internal error"}, status_code=500)
