@@ -14,7 +14,6 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from webhooks import KEY, TENANT, TOKEN, Scene, event, receiving
 
 from app.database.embedded import EmbeddedPostgres
 from app.database.engine import DUE_CHANNEL, connect, wait_until_ready
@@ -24,6 +23,7 @@ from app.errors import ConfigurationError
 from app.receiver.main import listen, serving
 from app.receiver.notifier import LONGEST, Notifier, payloads
 from app.settings import Settings
+from tests.integration.webhooks import KEY, TENANT, TOKEN, Scene, event, receiving
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from webhooks import KEY, TOKEN, Scene, event, receiving
 
 from app.sandbox.keys import SigningKey
+from tests.integration.webhooks import KEY, TOKEN, Scene, event, receiving
 
 DOCUMENTED = Path(__file__).parents[3] / "shared" / "8x8" / "events"
 
