@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -19,6 +20,8 @@ app = typer.Typer(
 db = typer.Typer(help="The database's tables.", no_args_is_help=True)
 conversations = typer.Typer(help="Conversations, as they are stored.", no_args_is_help=True)
 deliveries = typer.Typer(help="What is to be sent to 8x8, was, or could not be.", no_args_is_help=True)
+sandbox = typer.Typer(help="A local Chat Gateway; without a command, run it.")
+app.add_typer(sandbox, name="sandbox")
 app.add_typer(db, name="db")
 app.add_typer(conversations, name="conversations")
 app.add_typer(deliveries, name="deliveries")
@@ -54,8 +57,9 @@ def work() -> None:
     raise typer.Exit(command.run())
 
 
-@app.command()
-def sandbox(
+@sandbox.callback(invoke_without_command=True)
+def run_sandbox(
+    context: typer.Context,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[Optional[int], typer.Option(help="Else PARLEY_SANDBOX_PORT.")] = None,  # noqa: UP045
     tenant: Annotated[Optional[str], typer.Option(help="A tenant of its own, beside the file's.")] = None,  # noqa: UP045
@@ -63,9 +67,28 @@ def sandbox(
     webhook_url: Annotated[Optional[str], typer.Option(help="Where its events go.")] = None,  # noqa: UP045
 ) -> None:
     """Run a local Chat Gateway for the endpoints of endpoints.yaml that point at it."""
+    if context.invoked_subcommand is not None:
+        return
     from app.commands import sandbox as command
 
     command.run(host=host, port=port, tenant=tenant, api_key=api_key, webhook_url=webhook_url)
+
+
+@sandbox.command("play")
+def play_scenarios(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenarios, as YAML.")],
+    endpoint: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Whose bot to talk to; else the file says, else the first."),
+    ] = None,
+    url: Annotated[Optional[str], typer.Option(help="The sandbox; else the one on this machine.")] = None,  # noqa: UP045
+    junit: Annotated[Optional[Path], typer.Option(help="Write JUnit's XML there too.")] = None,  # noqa: UP045
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the sandbox to be there.")] = 0.0,
+) -> None:
+    """Play scripted conversations against a bot; the exit code is 1 when one fails."""
+    from app.commands import sandbox_play as command
+
+    raise typer.Exit(command.run(files, endpoint=endpoint, url=url, junit=junit, wait=wait))
 
 
 @app.command()
