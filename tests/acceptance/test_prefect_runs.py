@@ -1,0 +1,111 @@
+"""Prefect shows what happens, and nothing depends on it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.running import eventually
+from tests.acceptance.stage import Stage, Talk
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def states(stage: Stage, talk: Talk) -> list[str]:
+    """States of the conversation's runs."""
+    return [run["state"]["type"] for run in stage.runs_of(talk)]
+
+
+def tasks(stage: Stage, run: dict[str, Any]) -> list[str]:
+    """Names of a run's task runs, oldest first."""
+    wanted = {"task_runs": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
+    found = stage.prefect.post("/task_runs/filter", json=wanted).raise_for_status().json()
+    return [task["name"] for task in found]
+
+
+def test_a_lively_stretch_is_one_run_with_name_tags_and_tasks_and_without_a_word(stage: Stage) -> None:
+    talk = stage.talk("works")
+    stage.signal("whispered-secret.go")
+    talk.say("whispered-secret")
+    talk.said("One moment…", "Live: by 1")
+    eventually(lambda: states(stage, talk) == ["RUNNING"], within=40, what="an open run")
+    talk.say("another whispered-secret")
+    talk.said("One moment…", "Live: by 1", "Replayed: by 1")
+    eventually(lambda: states(stage, talk) == ["COMPLETED"], within=40, what="the end of the run")
+    run = stage.runs_of(talk)[0]
+    assert run["name"] == f"works · {talk.id} · 1.1"
+    assert {"endpoint:works", f"conversation:{talk.id}", "bot:acceptance_bots:works"} == set(run["tags"])
+    eventually(lambda: len(tasks(stage, run)) >= 1, within=40, what="tasks")
+    assert set(tasks(stage, run)) <= {"turn 1", "turn 2", "work"}
+    stored = "SELECT name, state, turns FROM session_run WHERE conversation_id = $1"
+    eventually(
+        lambda: [tuple(row) for row in stage.rows(stored, talk.number)] == [(run["name"], "Completed", 2)],
+        within=10,
+        what="the run's row",
+    )
+    files = list((stage.parley.home / "prefect").rglob("*"))
+    assert any(file.name == "prefect.db" for file in files)
+    for file in files:
+        assert not file.is_file() or b"whispered-secret" not in file.read_bytes(), file
+
+
+def test_a_run_that_is_cancelled_ends_and_the_conversation_goes_on(stage: Stage) -> None:
+    talk = stage.talk("asks")
+    talk.say("hi")
+    talk.said("Question 1?")
+    eventually(lambda: states(stage, talk) == ["RUNNING"], within=40, what="an open run")
+    run = stage.runs_of(talk)[0]["id"]
+    cancel = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    answers, ended = 0, False
+    stage.prefect.post(f"/flow_runs/{run}/set_state", json=cancel).raise_for_status()
+    deadline = time.monotonic() + 30
+    while not ended and answers < 4:  # kept lively, so that it doesn't just end by itself
+        assert time.monotonic() < deadline
+        answers += 1
+        talk.say(f"a{answers}")
+        talk.texts(answers + 1)
+        try:
+            eventually(lambda: states(stage, talk)[0] == "CANCELLED", within=2.5)
+            ended = True
+        except AssertionError:
+            continue
+    assert states(stage, talk)[0] == "CANCELLED"
+    talk.say("goes on")
+    talk.said(*(f"Question {number}?" for number in range(1, answers + 3)))
+
+
+def test_replies_go_on_while_prefect_is_away_and_runs_appear_again_after(stage: Stage) -> None:
+    known = stage.talk("parrot")
+    known.say("before")
+    known.said("before")
+    eventually(lambda: states(stage, known) == ["RUNNING"], within=40, what="an open run")
+    server = stage.parley.part("Prefect server")
+    assert server is not None
+    server.kill()
+
+    new = stage.talk("works")
+    stage.signal("away.go")
+    begun = time.monotonic()
+    known.say("while it is away")
+    known.said("before", "while it is away")
+    new.say("away")
+    new.said("One moment…", "Live: by 1")
+    assert time.monotonic() - begun < 5
+    for number in range(5):
+        other = stage.talk("parrot")
+        other.say(f"{number}")
+        other.said(f"{number}", within=5)
+
+    health = f"{stage.parley.prefect_url}/health"
+    eventually(lambda: httpx.get(health).status_code == 200, within=90, what="Prefect back")
+
+    def appears() -> bool:
+        later = stage.talk("parrot")
+        later.say("after")
+        later.said("after")
+        return bool(stage.runs_of(later))
+
+    eventually(appears, within=90, what="a run after Prefect came back")

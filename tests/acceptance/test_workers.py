@@ -1,0 +1,141 @@
+"""Workers side by side, frozen, and asked to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from app.sandbox import calls
+from tests.acceptance.running import PARLEY, eventually
+from tests.acceptance.stage import HOLD_GATE, Stage, frozen, gate, gone
+
+Start = Callable[[], subprocess.Popen[bytes]]
+
+
+@pytest.fixture(scope="module")
+def start_second(stage: Stage) -> Iterator[Start]:
+    """Starts a second worker, once; it ends with this module."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        if not started:
+            variables = {
+                **stage.parley.variables,
+                "PARLEY_DATABASE_URL": stage.parley.database_url,
+            }
+            with (stage.parley.folder / "stderr").open("ab") as log:
+                started.append(
+                    subprocess.Popen([PARLEY, "work"], env=variables, cwd=stage.parley.folder, stderr=log)
+                )
+        eventually(lambda: alive(stage, started[0].pid), within=60, what="the second worker")
+        return started[0]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def alive(stage: Stage, pid: int) -> bool:
+    """Whether that worker's lease runs."""
+    return bool(
+        stage.value(
+            "SELECT count(*) FROM worker WHERE pid = $1 AND stopped_at IS NULL AND alive_until > now()", pid
+        )
+    )
+
+
+def test_a_worker_frozen_past_its_lease_and_woken_sends_and_commits_nothing(
+    stage: Stage, start_second: Start
+) -> None:
+    pid = stage.worker_pid()
+    before, after = stage.talk("holds"), stage.talk("parrot", id="gate-frozen")
+    before.say("frozen")
+    stage.signalled("frozen.begun")
+    row = "SELECT 1 FROM conversation WHERE external_id = $1 FOR UPDATE"
+    locked = stage.database.holding
+    with gate(stage), locked(row, before.id) as at_commit, locked(HOLD_GATE) as in_commit:
+        after.say("about to be sent|and more")
+        stage.signal("frozen.go")
+        eventually(lambda: at_commit.awaited() and in_commit.awaited(), within=20, what="both points")
+        with frozen(pid):
+            in_commit.release()
+            eventually(after.deliveries, within=5, what="the commit")
+            at_commit.release()
+            second = start_second()
+            before.said("held frozen")
+            after.said("about to be sent", "and more")
+            owners = "SELECT w.pid FROM conversation c JOIN worker w ON w.id = c.owner WHERE c.id = $1"
+            assert {stage.value(owners, talk.number) for talk in (before, after)} <= {second.pid, None}
+            assert not alive(stage, pid)
+    # It renews its lease only after everything that waited in its event loop has had its turn.
+    eventually(lambda: alive(stage, pid), within=20, what="the woken worker")
+    before.said("held frozen")
+    after.said("about to be sent", "and more")
+    sent = stage.sandbox(calls.rest_calls(conversation=after.id, operation="send_message")).calls
+    assert len(sent) == 2
+
+
+def test_two_workers_share_the_work_and_no_conversation_is_handled_by_both(
+    stage: Stage, start_second: Start
+) -> None:
+    pids = {stage.worker_pid(), start_second().pid}
+    talks = [stage.talk("workers") for _ in range(30)]
+    for word in ("first", "second"):
+        for talk in talks:
+            talk.say(word)
+    used: set[int] = set()
+    for talk in talks:
+        texts = [text.split(" by ") for text in talk.texts(2)]
+        talk.quiet()
+        assert [word for word, _ in texts] == ["first", "second"]
+        handled = {int(pid) for _, pid in texts}
+        assert len(handled) == 1
+        used |= handled
+    assert used == pids
+
+
+def test_a_worker_that_is_asked_to_end_finishes_its_turns_and_gives_everything_back(
+    stage: Stage, start_second: Start
+) -> None:
+    second = start_second()
+    second.send_signal(signal.SIGTERM)
+    begun = time.monotonic()
+    assert second.wait(15) == 0
+    assert time.monotonic() - begun < 10
+
+    pid = stage.worker_pid()
+    number = stage.value("SELECT id FROM worker WHERE pid = $1 AND stopped_at IS NULL", pid)
+    idle, busy = stage.talk("asks"), stage.talk("works")
+    idle.say("hi")
+    idle.said("Question 1?")
+    busy.say("drained-step")
+    stage.signalled("drained-step.begun")
+    busy.texts(1)
+    for talk in (idle, busy):
+        eventually(
+            lambda talk=talk: [run["state"]["type"] for run in stage.runs_of(talk)] == ["RUNNING"],  # type: ignore[misc]
+            within=40,
+            what="an open run",
+        )
+    os.kill(pid, signal.SIGTERM)
+    begun = time.monotonic()
+    eventually(lambda: idle.column("owner") is None, within=5, what="the idle conversation given back")
+    assert not gone(pid)
+    stage.signal("drained-step.go")
+    eventually(lambda: gone(pid), within=10, what="the worker's end")
+    assert time.monotonic() - begun < 10
+    busy.said("One moment…", "Live: by 1")
+    assert stage.value("SELECT count(*) FROM conversation WHERE owner = $1", number) == 0
+    assert stage.value("SELECT stopped_at FROM worker WHERE id = $1", number) is not None
+    for talk in (idle, busy):
+        assert [run["state"]["type"] for run in stage.runs_of(talk)] == ["COMPLETED"]
+        assert talk.column("deaths") == 0
+    stage.worker_pid()
+    idle.say("and on it goes")
+    idle.said("Question 1?", "Question 2?")
