@@ -14,6 +14,19 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute('CREATE SEQUENCE delivery_order AS bigint')
+    op.create_table('api_token',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('scope', sa.Text(), nullable=False),
+    sa.Column('endpoints', postgresql.JSONB(astext_type=sa.Text()), server_default='[]', nullable=False),
+    sa.Column('hash', sa.LargeBinary(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('revoked_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('last_used_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('api_token_pkey'))
+    )
+    op.create_index('api_token_hash', 'api_token', ['hash'], unique=True, postgresql_where=sa.text('revoked_at IS NULL'))
     op.create_table('contact',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('endpoint', sa.Text(), nullable=False),
@@ -24,6 +37,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('contact_pkey')),
     sa.UniqueConstraint('endpoint', 'identity', name=op.f('contact_endpoint_identity_key'))
     )
+    op.create_index('contact_profile', 'contact', ['profile'], unique=False, postgresql_using='gin', postgresql_ops={'profile': 'jsonb_path_ops'})
     op.create_table('endpoint_state',
     sa.Column('endpoint', sa.Text(), nullable=False),
     sa.Column('tenant', sa.Text(), nullable=True),
@@ -47,6 +61,66 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('incident_pkey'))
     )
     op.create_index('incident_open', 'incident', ['endpoint', 'at'], unique=False, postgresql_where=sa.text('resolved_at IS NULL'))
+    op.create_table('rollup_hour',
+    sa.Column('hour', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('channel', sa.Text(), nullable=False),
+    sa.Column('conversations', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('sessions', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('contained', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('returning_contacts', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('first_replies', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('first_reply_seconds', sa.Double(), server_default=sa.text('0'), nullable=False),
+    sa.Column('messages_user', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('messages_bot', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('messages_agent', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('events', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('turns', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('unanswered', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('replies', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('latency_seconds', sa.Double(), server_default=sa.text('0'), nullable=False),
+    sa.Column('understood', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('not_understood', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('dialogs', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('dialogs_failed', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('handovers', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('handovers_active', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('handovers_completed', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('handovers_cancelled', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('handovers_failed', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('handovers_timed_out', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('waiting_seconds', sa.Double(), server_default=sa.text('0'), nullable=False),
+    sa.Column('handlings', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('handling_seconds', sa.Double(), server_default=sa.text('0'), nullable=False),
+    sa.Column('deliveries', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('deliveries_sent', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('deliveries_withheld', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('deliveries_dead', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('retries', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.PrimaryKeyConstraint('hour', 'endpoint', 'channel', name=op.f('rollup_hour_pkey'))
+    )
+    op.create_table('rollup_latency',
+    sa.Column('hour', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('bucket', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('replies', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.PrimaryKeyConstraint('hour', 'endpoint', 'bucket', name=op.f('rollup_latency_pkey'))
+    )
+    op.create_table('rollup_part',
+    sa.Column('hour', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('measure', sa.Text(), nullable=False),
+    sa.Column('part', sa.Text(), nullable=False),
+    sa.Column('count', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.PrimaryKeyConstraint('hour', 'endpoint', 'measure', 'part', name=op.f('rollup_part_pkey'))
+    )
+    op.create_table('rollup_progress',
+    sa.Column('hour', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('computed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('settled', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.PrimaryKeyConstraint('hour', name=op.f('rollup_progress_pkey'))
+    )
+    op.create_index('rollup_unsettled', 'rollup_progress', ['hour'], unique=False, postgresql_where=sa.text('NOT settled'))
     op.create_table('worker',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('host', sa.Text(), nullable=False),
@@ -118,6 +192,7 @@ def upgrade() -> None:
     postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
     )
     op.create_index('delivery_conversation', 'delivery', ['conversation_id', 'place'], unique=False)
+    op.create_index('delivery_created', 'delivery', ['created_at'], unique=False, postgresql_using='brin', postgresql_with={'autosummarize': 'on'})
     op.create_index('delivery_dead', 'delivery', ['endpoint', 'ended_at'], unique=False, postgresql_where=sa.text("status = 'dead'"))
     op.create_index('delivery_in_flight', 'delivery', ['conversation_id'], unique=True, postgresql_where=sa.text("status IN ('sending', 'in_doubt')"))
     op.create_index('delivery_open', 'delivery', ['conversation_id', 'place'], unique=False, postgresql_where=sa.text("status IN ('waiting', 'sending', 'in_doubt')"))
@@ -176,6 +251,24 @@ def upgrade() -> None:
     op.create_index('handover_conversation', 'handover', ['conversation_id', 'id'], unique=False)
     op.create_index('handover_open', 'handover', ['conversation_id'], unique=True, postgresql_where=sa.text('ended_at IS NULL'))
     op.create_index('handover_requested', 'handover', ['endpoint', 'requested_at'], unique=False)
+    op.create_table('mark',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('conversation_id', sa.BigInteger(), nullable=False),
+    sa.Column('session_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('dialog_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('event_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('position', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('value', sa.Text(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("kind IN ('understood', 'intent', 'goal')", name=op.f('mark_kind_check')),
+    sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('mark_conversation_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('mark_pkey'))
+    )
+    op.create_index('mark_at', 'mark', ['at'], unique=False)
+    op.create_index('mark_event', 'mark', ['event_id'], unique=False)
+    op.create_index('mark_session', 'mark', ['session_id'], unique=False)
     op.create_table('message',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('conversation_id', sa.BigInteger(), nullable=False),
@@ -195,6 +288,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('message_conversation_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('message_pkey'))
     )
+    op.create_index('message_at', 'message', ['at'], unique=False, postgresql_using='brin', postgresql_with={'autosummarize': 'on'})
     op.create_index('message_conversation', 'message', ['conversation_id', 'id'], unique=False)
     op.create_index('message_session', 'message', ['session_id'], unique=False)
     op.create_table('session',
@@ -215,6 +309,7 @@ def upgrade() -> None:
     postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
     )
     op.create_index('session_open', 'session', ['conversation_id'], unique=True, postgresql_where=sa.text('ended_at IS NULL'))
+    op.create_index('session_started', 'session', ['started_at'], unique=False)
     op.create_table('timer',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('conversation_id', sa.BigInteger(), nullable=False),
@@ -322,11 +417,17 @@ def downgrade() -> None:
     op.drop_table('delivery_attempt')
     op.drop_index('timer_open', table_name='timer', postgresql_where=sa.text('ended_at IS NULL'))
     op.drop_table('timer')
+    op.drop_index('session_started', table_name='session')
     op.drop_index('session_open', table_name='session', postgresql_where=sa.text('ended_at IS NULL'))
     op.drop_table('session')
     op.drop_index('message_session', table_name='message')
     op.drop_index('message_conversation', table_name='message')
+    op.drop_index('message_at', table_name='message', postgresql_using='brin', postgresql_with={'autosummarize': 'on'})
     op.drop_table('message')
+    op.drop_index('mark_session', table_name='mark')
+    op.drop_index('mark_event', table_name='mark')
+    op.drop_index('mark_at', table_name='mark')
+    op.drop_table('mark')
     op.drop_index('handover_requested', table_name='handover')
     op.drop_index('handover_open', table_name='handover', postgresql_where=sa.text('ended_at IS NULL'))
     op.drop_index('handover_conversation', table_name='handover')
@@ -339,6 +440,7 @@ def downgrade() -> None:
     op.drop_index('delivery_open', table_name='delivery', postgresql_where=sa.text("status IN ('waiting', 'sending', 'in_doubt')"))
     op.drop_index('delivery_in_flight', table_name='delivery', postgresql_where=sa.text("status IN ('sending', 'in_doubt')"))
     op.drop_index('delivery_dead', table_name='delivery', postgresql_where=sa.text("status = 'dead'"))
+    op.drop_index('delivery_created', table_name='delivery', postgresql_using='brin', postgresql_with={'autosummarize': 'on'})
     op.drop_index('delivery_conversation', table_name='delivery')
     op.drop_table('delivery')
     op.drop_index('conversation_owner', table_name='conversation', postgresql_where=sa.text('owner IS NOT NULL'))
@@ -346,8 +448,16 @@ def downgrade() -> None:
     op.drop_index('conversation_contact', table_name='conversation')
     op.drop_table('conversation')
     op.drop_table('worker')
+    op.drop_index('rollup_unsettled', table_name='rollup_progress', postgresql_where=sa.text('NOT settled'))
+    op.drop_table('rollup_progress')
+    op.drop_table('rollup_part')
+    op.drop_table('rollup_latency')
+    op.drop_table('rollup_hour')
     op.drop_index('incident_open', table_name='incident', postgresql_where=sa.text('resolved_at IS NULL'))
     op.drop_table('incident')
     op.drop_table('endpoint_state')
+    op.drop_index('contact_profile', table_name='contact', postgresql_using='gin', postgresql_ops={'profile': 'jsonb_path_ops'})
     op.drop_table('contact')
+    op.drop_index('api_token_hash', table_name='api_token', postgresql_where=sa.text('revoked_at IS NULL'))
+    op.drop_table('api_token')
     op.execute('DROP SEQUENCE delivery_order')

@@ -2,6 +2,8 @@
 
 from sqlmodel import SQLModel
 
+from app.database.tables.access import ApiToken
+from app.database.tables.analytics import Mark, RollupHour, RollupLatency, RollupPart, RollupProgress
 from app.database.tables.conversation import Contact, Conversation, Session
 from app.database.tables.delivery import Delivery, DeliveryAttempt
 from app.database.tables.dialog import Dialog, Journal, Timer
@@ -12,6 +14,7 @@ from app.database.tables.operations import EndpointState, Incident, SessionRun, 
 metadata = SQLModel.metadata
 
 __all__ = [
+    "ApiToken",
     "Contact",
     "Conversation",
     "Delivery",
@@ -23,7 +26,12 @@ __all__ = [
     "HandoverTransition",
     "Incident",
     "Journal",
+    "Mark",
     "Message",
+    "RollupHour",
+    "RollupLatency",
+    "RollupPart",
+    "RollupProgress",
     "Session",
     "SessionRun",
     "Timer",

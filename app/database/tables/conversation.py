@@ -15,7 +15,15 @@ class Contact(SQLModel, table=True):
     """The person at the other end, as far as the channel told."""
 
     __tablename__ = "contact"
-    __table_args__ = (UniqueConstraint("endpoint", "identity"),)
+    __table_args__ = (
+        UniqueConstraint("endpoint", "identity"),
+        Index(
+            "contact_profile",
+            "profile",
+            postgresql_using="gin",
+            postgresql_ops={"profile": "jsonb_path_ops"},
+        ),
+    )
 
     id: int | None = c.key()
     endpoint: str = c.text()
@@ -69,6 +77,7 @@ class Session(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("conversation_id", "number"),
         Index("session_open", "conversation_id", unique=True, postgresql_where=sql("ended_at IS NULL")),
+        Index("session_started", "started_at"),
         {"postgresql_with": {"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.01"}},
     )
 

@@ -49,6 +49,8 @@ class Message(SQLModel, table=True):
     __table_args__ = (
         Index("message_conversation", "conversation_id", "id"),
         Index("message_session", "session_id"),
+        # Rows come in about this order, so that ranges of blocks do: it costs an insert next to nothing.
+        Index("message_at", "at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
         CheckConstraint("author IN ('user', 'bot', 'agent', 'system')", name="author"),
     )
 
