@@ -33,11 +33,18 @@ TOOL = Limits(statement=300.0, pool_size=2, lock=10.0, idle_in_transaction=300.0
 
 
 def async_url(url: str | URL) -> URL:
-    """The same database through asyncpg, whatever driver the URL names (`postgres://` too)."""
+    """The same database through asyncpg, whatever driver the URL names (`postgres://` too).
+
+    libpq's `sslmode` becomes asyncpg's `ssl`, which takes the same words.
+    """
     text = str(url) if isinstance(url, str) else url.render_as_string(hide_password=False)
     if text.startswith("postgres://"):
         text = "postgresql://" + text.removeprefix("postgres://")
-    return make_url(text).set(drivername="postgresql+asyncpg")
+    parsed = make_url(text).set(drivername="postgresql+asyncpg")
+    if "sslmode" in parsed.query:
+        mode = parsed.query["sslmode"]
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    return parsed
 
 
 def server_settings(limits: Limits, application: str) -> dict[str, str]:
@@ -74,6 +81,7 @@ def dsn(url: str | URL) -> dict[str, Any]:
         "password": parsed.password,
         "database": parsed.database,
         "port": parsed.port,
+        "ssl": parsed.query.get("ssl"),
     }
     return {name: value for name, value in arguments.items() if value is not None}
 
