@@ -32,6 +32,7 @@ def upgrade() -> None:
     sa.Column('endpoint', sa.Text(), nullable=False),
     sa.Column('identity', sa.Text(), nullable=False),
     sa.Column('profile', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('active', sa.Boolean(), server_default=sa.text('true'), nullable=False),
     sa.Column('first_seen_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('last_seen_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('contact_pkey')),
@@ -129,6 +130,7 @@ def upgrade() -> None:
     sa.Column('started_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('alive_until', sa.DateTime(timezone=True), nullable=False),
     sa.Column('stopped_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('stats', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('worker_pkey'))
     )
     op.create_table('conversation',
@@ -282,6 +284,7 @@ def upgrade() -> None:
     sa.Column('kind', sa.Text(), server_default='text', nullable=False),
     sa.Column('text', sa.Text(), nullable=True),
     sa.Column('content', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('language', sa.Text(), nullable=True),
     sa.Column('late', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint("author IN ('user', 'bot', 'agent', 'system')", name=op.f('message_author_check')),
@@ -303,6 +306,12 @@ def upgrade() -> None:
     sa.Column('runs', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
     sa.Column('divergences', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
     sa.Column('active_started', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('language', sa.Text(), nullable=True),
+    sa.Column('locale', sa.Text(), nullable=True),
+    sa.Column('storage', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('private', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('erase', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('erased_at', sa.DateTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('session_conversation_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('session_pkey')),
     sa.UniqueConstraint('conversation_id', 'number', name=op.f('session_conversation_id_number_key')),
@@ -310,6 +319,7 @@ def upgrade() -> None:
     )
     op.create_index('session_open', 'session', ['conversation_id'], unique=True, postgresql_where=sa.text('ended_at IS NULL'))
     op.create_index('session_started', 'session', ['started_at'], unique=False)
+    op.create_index('session_to_erase', 'session', ['conversation_id'], unique=False, postgresql_where=sa.text('erase AND ended_at IS NOT NULL AND erased_at IS NULL'))
     op.create_table('timer',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('conversation_id', sa.BigInteger(), nullable=False),
@@ -348,6 +358,7 @@ def upgrade() -> None:
     sa.Column('status', sa.Text(), server_default='running', nullable=False),
     sa.Column('session_data', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
     sa.Column('contact_data', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
+    sa.Column('private', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('started_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
@@ -417,6 +428,7 @@ def downgrade() -> None:
     op.drop_table('delivery_attempt')
     op.drop_index('timer_open', table_name='timer', postgresql_where=sa.text('ended_at IS NULL'))
     op.drop_table('timer')
+    op.drop_index('session_to_erase', table_name='session', postgresql_where=sa.text('erase AND ended_at IS NOT NULL AND erased_at IS NULL'))
     op.drop_index('session_started', table_name='session')
     op.drop_index('session_open', table_name='session', postgresql_where=sa.text('ended_at IS NULL'))
     op.drop_table('session')

@@ -31,6 +31,7 @@ class Contact(SQLModel, table=True):
     profile: dict[str, Any] = (
         c.json()
     )  # name, email, phone, company, language, …: as CONVERSATION_UPDATE gave them
+    active: bool = Field(default=True, sa_column_kwargs={"server_default": sql("true"), "nullable": False})
     first_seen_at: c.Time = c.at(now=True)
     last_seen_at: c.Time = c.at(now=True)
 
@@ -78,6 +79,11 @@ class Session(SQLModel, table=True):
         UniqueConstraint("conversation_id", "number"),
         Index("session_open", "conversation_id", unique=True, postgresql_where=sql("ended_at IS NULL")),
         Index("session_started", "started_at"),
+        Index(
+            "session_to_erase",
+            "conversation_id",
+            postgresql_where=sql("erase AND ended_at IS NOT NULL AND erased_at IS NULL"),
+        ),
         {"postgresql_with": {"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.01"}},
     )
 
@@ -94,3 +100,9 @@ class Session(SQLModel, table=True):
     active_started: bool = Field(
         default=False, sa_column_kwargs={"server_default": sql("false"), "nullable": False}
     )
+    language: str | None = c.text(nullable=True)  # the user's, as the channel told: "de", of "de-CH"
+    locale: str | None = c.text(nullable=True)  # "de-CH"
+    storage: dict[str, Any] = c.json()  # what the endpoint's transformers keep
+    private: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false"), "nullable": False})
+    erase: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false"), "nullable": False})
+    erased_at: c.Time | None = c.at()  # what its replays needed is gone

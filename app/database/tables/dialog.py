@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import CheckConstraint, Index
 from sqlalchemy import text as sql
-from sqlmodel import SQLModel
+from sqlmodel import Field, SQLModel
 
 from app.database import columns as c
 
@@ -33,6 +33,7 @@ class Dialog(SQLModel, table=True):
     status: str = c.text(default="running")
     session_data: dict[str, Any] = c.json()  # chat.session as the dialog began
     contact_data: dict[str, Any] = c.json()  # chat.contact as the dialog began
+    private: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false"), "nullable": False})
     error: str | None = c.text(nullable=True)  # type of the error and where, never a text
     started_at: c.Time = c.at(now=True)
     ended_at: c.Time | None = c.at()

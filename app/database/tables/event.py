@@ -36,7 +36,7 @@ class Event(SQLModel, table=True):
     at: c.Time = c.at(nullable=False)  # sent_at clamped to received_at ± 1 h: the order of handling
     retry: int = c.big()  # x-8x8-retry of the delivery that was stored
     processed_at: c.Time | None = c.at()
-    outcome: str | None = c.text(nullable=True)  # input, noted, echo, ignored, quarantined, failed
+    outcome: str | None = c.text(nullable=True)  # input, noted, echo, ignored, quarantined, dropped, held, …
     late: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false"), "nullable": False})
     session_id: int | None = c.big(nullable=True, default=None)
     dialog_id: int | None = c.big(nullable=True, default=None)
@@ -66,5 +66,6 @@ class Message(SQLModel, table=True):
     kind: str = c.text(default="text")
     text: str | None = c.text(nullable=True)
     content: dict[str, Any] = c.json()  # payload, data, quick replies, card, attachments
+    language: str | None = c.text(nullable=True)
     late: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false"), "nullable": False})
     at: c.Time = c.at(nullable=False)

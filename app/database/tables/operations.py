@@ -38,6 +38,7 @@ class Worker(SQLModel, table=True):
     started_at: c.Time = c.at(now=True)
     alive_until: c.Time = c.at(nullable=False)
     stopped_at: c.Time | None = c.at()
+    stats: dict[str, Any] = c.json()  # counts since it started, written with each sign of life
 
 
 class SessionRun(SQLModel, table=True):
