@@ -167,6 +167,25 @@ def redrive_conversations(
     command.run_redrive(ids)
 
 
+@conversations.command("export")
+def export_conversation(
+    id: Annotated[str, typer.Argument(metavar="ID", help="Parley's number or 8x8's id.")],
+    as_scenario: Annotated[
+        bool,
+        typer.Option("--as-scenario", help="As a file for `parley sandbox play`; there is no other form."),
+    ] = True,
+    unmasked: Annotated[bool, typer.Option("--unmasked", help="With names, addresses and numbers.")] = False,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="Write it there instead of printing it."),
+    ] = None,
+) -> None:
+    """Turn a stored conversation into a scenario, masked, that the sandbox can play again."""
+    from app.commands import conversations_export as command
+
+    command.run(id, unmasked=unmasked, output=output)
+
+
 @deliveries.command("list")
 def list_deliveries(
     status: Annotated[

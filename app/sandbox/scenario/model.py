@@ -119,6 +119,19 @@ class UserSendsFile(Part):
     file: File
 
 
+class Activity(Part):
+    """Any ACTIVITY event: a choice on WhatsApp, for instance."""
+
+    name: str
+    value: Any = None
+
+
+class UserActs(Part):
+    """The user does something else that 8x8 reports as an ACTIVITY."""
+
+    activity: Activity
+
+
 class UserLeaves(Part):
     """The user leaves."""
 
@@ -178,6 +191,7 @@ _STEPS = (
     UserClicks,
     UserSubmits,
     UserSendsFile,
+    UserActs,
     UserLeaves,
     ExpectBot,
     ExpectNothing,
@@ -202,6 +216,7 @@ Step = Annotated[
     | Annotated[UserClicks, Tag("click")]
     | Annotated[UserSubmits, Tag("submit")]
     | Annotated[UserSendsFile, Tag("file")]
+    | Annotated[UserActs, Tag("activity")]
     | Annotated[UserLeaves, Tag("user_leaves")]
     | Annotated[ExpectBot, Tag("bot")]
     | Annotated[ExpectNothing, Tag("nothing")]

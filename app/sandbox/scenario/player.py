@@ -117,6 +117,9 @@ class _Player:
                         one, file.name, self._content(file), content_type=file.type, text=file.text
                     )
                 )
+            case model.UserActs(activity=activity):
+                self._tell(f"user acts: {activity.name}")
+                ask(calls.activity(one, activity.name, activity.value))
             case model.UserLeaves():
                 ask(calls.user_leaves(one))
             case model.ExpectBot(bot=expected):

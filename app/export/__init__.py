@@ -1,0 +1,1 @@
+"""Stored conversations as something else: a scenario to play again."""
