@@ -34,6 +34,7 @@ class Changes:
     handover_updates: list[Row] = field(default_factory=list)
     transitions: list[Row] = field(default_factory=list)
     incidents: list[Row] = field(default_factory=list)
+    marks: list[Row] = field(default_factory=list)
     conversation: Row = field(default_factory=dict)
     contact: Row | None = None
     """The contact's identity and profile, to be inserted or merged."""

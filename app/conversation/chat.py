@@ -13,6 +13,7 @@ from types import MappingProxyType, coroutine
 from typing import Any, Literal, Never, TypeVar, overload
 
 from app.conversation import content as contents
+from app.conversation import marks
 from app.conversation.content import Card, QuickReply
 from app.conversation.journal import Entry
 from app.conversation.jsonvalue import copy_json
@@ -94,6 +95,18 @@ class Chat:
     def now(self) -> datetime:
         """The time (aware, UTC) of the last thing that happened in the dialog; the same in every replay."""
         return self._tape.at
+
+    def understood(self, value: bool = True) -> None:
+        """Note, for those who measure, whether the newest input was understood. Nothing to await."""
+        self._note("understood", marks.understood(value))
+
+    def intent(self, name: str) -> None:
+        """Note what the user wants, such as "cancel order". Not what was written: names are counted."""
+        self._note("intent", marks.named("intent", name))
+
+    def goal(self, name: str) -> None:
+        """Note that the dialog reached what it was for, such as "ordered"."""
+        self._note("goal", marks.named("goal", name))
 
     def say(
         self,
@@ -247,6 +260,10 @@ class Chat:
         return self._close_handover()
 
     # Each call counts itself when it is made and again when it is awaited: see `_unawaited`.
+
+    def _note(self, name: str, content: dict[str, Any]) -> None:
+        if not self._tape.closed:
+            self._tape.note(name, content)
 
     async def _say(self, content: dict[str, Any]) -> None:
         if self._awaited():

@@ -16,6 +16,7 @@ from app.conversation.handover.opening import ask
 from app.conversation.handover.packet import user_data
 from app.conversation.inputs import Input, meaning_of
 from app.conversation.journal import Entry
+from app.conversation.marks import MARKS
 from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive
 from app.conversation.notes import extras, note
 from app.conversation.services import Services
@@ -93,6 +94,8 @@ def keep(driver: Driver, draft: Draft, *, keep_session: bool = True) -> None:
             _say(draft, entry.content, position)
         elif entry.kind == "handover":
             _handover(draft, entry, position)
+        elif entry.name in MARKS:
+            draft.mark(entry, position)
     assert draft.state.session is not None
     if keep_session:
         draft.state.session.data = driver.session

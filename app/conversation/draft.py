@@ -19,6 +19,9 @@ DOUBT_AFTER = timedelta(seconds=2)
 #: What a transcript keeps of a message of the bot, beside its text.
 _SHOWN = ("quick_replies", "card", "raw")
 
+#: Journal entries that a turn of the bot begins with.
+_TURNS = ("input", "timeout", "outcome", "signal")
+
 
 @dataclass(frozen=True, slots=True)
 class IdPools:
@@ -201,6 +204,7 @@ class Draft:
         """Close the open dialog with its timers."""
         dialog = self.state.dialog
         assert dialog is not None
+        self._event_id = self._answered()
         for timer in list(self.state.timers):
             if timer.dialog_id == dialog.id:
                 self.end_timer(timer, "cancelled")
@@ -287,7 +291,7 @@ class Draft:
                 "conversation_id": state.id,
                 "session_id": state.session.id if state.session else None,
                 "dialog_id": state.dialog.id if state.dialog else None,
-                "event_id": self._event_id,
+                "event_id": self._answered(),
                 "position": position,
                 "kind": kind,
                 "content": content,
@@ -309,7 +313,32 @@ class Draft:
         """What is delivered from here on answers this event."""
         self._event_id = event.id
 
+    def _answered(self) -> int | None:
+        """The event that is being answered; after a step or a restart too, where the journal knows it."""
+        if self._event_id is None and self.state.dialog is not None:
+            fed = (each for each in reversed(self.state.dialog.entries) if each.kind in _TURNS)
+            newest = next(fed, None)
+            return None if newest is None else newest.event_id
+        return self._event_id
+
     # people
+
+    def mark(self, entry: Entry, position: int) -> None:
+        """What the bot noted of its turn, for those who measure."""
+        state = self.state
+        self.changes.marks.append(
+            {
+                "endpoint": state.endpoint,
+                "conversation_id": state.id,
+                "session_id": state.session.id if state.session else None,
+                "dialog_id": state.dialog.id if state.dialog else None,
+                "event_id": self._answered(),
+                "position": position,
+                "kind": entry.name,
+                "value": entry.content["value"],
+                "at": entry.at,
+            }
+        )
 
     def incident(self, kind: str, **detail: Any) -> None:
         """Record something a person should look at."""

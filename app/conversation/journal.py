@@ -11,7 +11,7 @@
 | handover | close | {}: a handler of the bot ends its handover |
 | signal | queued, active or inactive | {} or {"count"}: what happened to the handover meanwhile |
 | outcome | | how the handover ended: see outcome.py |
-| note | | anything; a replay skips it |
+| note | | anything; a replay skips it. Named understood, intent or goal: {"value"}, see marks.py |
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 #: What happens to a bot, and is fed to its driver.
 FED = frozenset({"input", "timeout", "result", "signal", "outcome", "note"})
 #: What a bot does, and its driver produces.
-PRODUCED = frozenset({"output", "step", "handover"})
+PRODUCED = frozenset({"output", "step", "handover", "note"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,7 @@ _INSERTS = {
         "message",
         "timer",
         "incident",
+        "mark",
     )
 }
 
@@ -202,6 +203,7 @@ async def write(
     if changes.timers_ended:
         await connection.execute(_TIMER_ENDED, changes.timers_ended)
     await insert_rows(connection, "incident", changes.incidents)
+    await insert_rows(connection, "mark", changes.marks)
     await write_handovers(connection, changes)
     if changes.conversation:
         conversation = table("conversation")

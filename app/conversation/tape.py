@@ -117,6 +117,22 @@ class Tape:
         self._outputs = 0
         return self._take(entry)
 
+    def note(self, name: str, content: dict[str, Any]) -> None:
+        """Keep what the bot notes. A replay finds it again; what is new in the past is left out."""
+        entries = self.entries
+        place = self.place
+        while place < len(entries) and entries[place].kind == "note":
+            place += 1
+            if entries[place - 1].name == name:
+                self.place = place
+                return
+        if place < len(entries) or place >= self._max_entries:
+            return
+        entry = Entry("note", name, content, self._now())
+        entries.append(entry)
+        self.produced.append((place, entry))
+        self.place = place + 1
+
     def hand_over(self, params: dict[str, Any]) -> int | None:
         """The position of a handover's entry."""
         return self._act("handover", None, params)
