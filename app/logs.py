@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -83,7 +84,16 @@ def _last(as_json: bool) -> list[Any]:
             structlog.processors.JSONRenderer(),
         ]
     return [
+        _for_people,
         structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=20
+        ),
     ]
+
+
+def _for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """On a terminal a line has the local time of day and no module's name: it fits, and can be read."""
+    event.pop("logger", None)
+    if isinstance(at := event.get("timestamp"), str):
+        event["timestamp"] = datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S")
+    return event

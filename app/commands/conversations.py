@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.commands.common import print_json, print_table, read_settings, with_database
+from app.commands.common import print_json, print_table, read_settings
+from app.commands.database import with_database
 from app.conversation.redrive_inputs import redrive_inputs
 from app.conversation.timeline import Happening, find_conversations, list_conversations, timeline
 from app.errors import ConfigurationError

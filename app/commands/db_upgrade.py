@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.commands.common import database_run, read_settings
+from app.commands.common import read_settings
+from app.commands.database import database_run
 from app.database.embedded import embedded_postgres
 from app.database.schema import upgrade
 

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.commands.common import print_json, print_table, read_endpoints_file, read_settings, with_database
+from app.commands.common import print_json, print_table, read_endpoints_file, read_settings
+from app.commands.database import with_database
 from app.endpoints import Endpoint
 from app.errors import ConfigurationError
 from app.settings import Settings

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from app.bots import load_bot
-from app.commands.common import print_json, print_table, read_endpoints_file, read_settings, with_database
+from app.commands.common import print_json, print_table, read_endpoints_file, read_settings
+from app.commands.database import with_database
 from app.commands.deliveries import parse_since
 from app.conversation.replay_stored import replay_stored
 

@@ -86,4 +86,7 @@ def _serve(host: str, settings: Settings, tenants: list[TenantConfig]) -> None:
         listening = listen(host, port)
     except OSError as error:
         raise ConfigurationError(f"port {port} (PARLEY_SANDBOX_PORT) is taken: {error.strerror}") from error
-    make_server(create_app(config), log_level=settings.log_level.lower()).run([listening])
+    log_level = (
+        "debug" if settings.log_level.upper() == "DEBUG" else "warning"
+    )  # uvicorn's INFO is its own life
+    make_server(create_app(config), log_level=log_level).run([listening])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.commands.common import database_run, read_endpoints_file, read_settings
+from app.commands.common import read_endpoints_file, read_settings
+from app.commands.database import database_run
 from app.database.location import find_database
 from app.database.schema import check
 from app.logs import set_up_logging

@@ -105,6 +105,11 @@ def prefect_worker(settings: Settings, environment: dict[str, str]) -> Part:
     )
 
 
+async def pool_is_there(settings: Settings) -> bool:
+    """Whether the server that `parley up` starts knows the pool: the Prefect worker makes it."""
+    return await http_answers("127.0.0.1", settings.prefect_port, f"/api/work_pools/{WORK_POOL}")
+
+
 def deploy(settings: Settings, environment: dict[str, str]) -> Process | None:
     """Start deploying what prefect.yaml names; None where there is no such file (an installed wheel)."""
     if not (REPOSITORY / "prefect.yaml").exists():
@@ -128,6 +133,17 @@ def parley() -> list[str]:
     if beside.exists():
         return [str(beside)]
     return [sys.executable, "-m", "app.cli"]
+
+
+def parley_for_people() -> str:
+    """How a person calls this Parley from the folder they are in."""
+    found = shutil.which("parley")
+    path = Path(parley()[0])
+    if found is not None and Path(found).resolve() == path.resolve():
+        return "parley"
+    if len(parley()) > 1:
+        return " ".join(parley())
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def program(name: str) -> str:

@@ -20,7 +20,8 @@ from app.errors import ConfigurationError
 from app.prefect_environment import prefect_api_url
 from app.settings import Settings
 from app.supervisor import parts
-from app.supervisor.part import Part, Process
+from app.supervisor.deploying import deploy
+from app.supervisor.part import Part
 from app.supervisor.ports import Port, check_ports, free_port, reachable
 from app.supervisor.supervisor import Supervisor
 
@@ -30,6 +31,9 @@ log = structlog.get_logger(__name__)
 STOP_WITHIN = 13.5
 
 READY = "Parley is ready"
+
+#: The part that takes longest to start.
+PREFECT = "Prefect server"
 
 
 class Up:
@@ -42,7 +46,7 @@ class Up:
         self.own_prefect = not os.environ.get("PREFECT_API_URL")
         self.own_database = settings.database_url is None
         self.parts: dict[str, Part] = {}
-        self.deploying: Process | None = None
+        self.deploying: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
         """Run until SIGINT or SIGTERM. Raises ConfigurationError for a taken port, a part that fails."""
@@ -89,11 +93,20 @@ class Up:
         self._keep(supervisor, parts.worker(settings, environment, url))
         if self.with_sandbox:
             self._keep(supervisor, parts.sandbox(settings, environment))
+        await supervisor.until_ready(*(part for part in self.parts.values() if part.name != PREFECT))
+        self._announce()  # bots answer now; Prefect takes some seconds more
         await supervisor.until_ready(*self.parts.values())
-        self._announce()
+        say(f"Prefect: {prefect_api_url(settings).removesuffix('/api')}")
+        say(READY)
         self._keep(supervisor, parts.prefect_worker(settings, environment))
-        self.deploying = parts.deploy(settings, environment)
+        self.deploying = asyncio.create_task(self._deploy(environment))
         await supervisor.failed
+
+    async def _deploy(self, environment: dict[str, str]) -> None:
+        async def pool_is_there() -> bool:
+            return not self.own_prefect or await parts.pool_is_there(self.settings)
+
+        await deploy(lambda: parts.deploy(self.settings, environment), pool_is_there)
 
     async def _database(self, supervisor: Supervisor) -> str:
         """The database, running and with this version's tables."""
@@ -132,21 +145,20 @@ class Up:
         supervisor.keep(part)
 
     def _announce(self) -> None:
-        """Say where things are, then that they are ready."""
+        """Say where things are."""
         s = self.settings
         for endpoint in self.endpoints.endpoints:
             say(f"{endpoint.name}: {endpoint_url(s, endpoint.tokens[0])}")
         say(f"health and metrics: http://{reachable(s.admin_host)}:{s.admin_port}/ready")
         if self.with_sandbox:
-            say(f"sandbox: http://127.0.0.1:{s.sandbox_port} (talk to a bot: parley chat)")
-        say(f"Prefect: {prefect_api_url(s).removesuffix('/api')}")
-        say(READY)
+            say(f"sandbox: http://127.0.0.1:{s.sandbox_port}")
+            say(f"talk to a bot: {parts.parley_for_people()} chat")
 
     async def _stop(self, supervisor: Supervisor) -> None:
         """Receiver, worker (it gives its conversations back), sandbox, Prefect, PostgreSQL."""
-        if self.deploying is not None and self.deploying.poll() is None:
-            self.deploying.kill()
-            self.deploying.wait()
+        if self.deploying is not None:
+            self.deploying.cancel()
+            await asyncio.gather(self.deploying, return_exceptions=True)
         steps = [
             (("receiver", "Prefect worker"), 1.5),
             (("worker",), 10.0),
