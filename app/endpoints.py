@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import Field, SecretStr, StringConstraints
+
+from app.endpoints_base import FunctionPath, Strict
+from app.endpoints_data import DataProtection
+from app.endpoints_functions import Callers, Rate, Transformers
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_~.-]{16,256}$")]
-BotPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-
-
-class Strict(BaseModel):
-    """A part of endpoints.yaml: immutable, and a misspelt key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class EightXEight(Strict):
@@ -26,6 +23,8 @@ class EightXEight(Strict):
     """Where none is set the first verified one is pinned."""
     jwk_url: str = "{base_url}/chat-gateway/v1/jwk/{kid}/public"
     """Where 8x8's public keys are; `{base_url}` and `{kid}` are filled in."""
+    rate: Rate | None = None
+    """How fast 8x8 may be called; unless set, as fast as it answers."""
 
 
 class OnError(Strict):
@@ -86,13 +85,13 @@ class DeliverySettings(Strict):
     timeout: float = Field(10.0, gt=0, lt=15)
 
 
-class Endpoint(Strict):
+class Endpoint(DataProtection):
     """One 8x8 channel with its bot."""
 
     name: Name
     token: Token | list[Token] = Field(repr=False)
     """Last part of the endpoint URL; a list while rotating."""
-    flow: BotPath
+    flow: FunctionPath
     """The bot: module:function."""
     enabled: bool | Literal["draining"] = True
     eightxeight: EightXEight
@@ -102,9 +101,13 @@ class Endpoint(Strict):
     """Seconds a turn may take, its steps included."""
     session_expiration: float = Field(1800.0, ge=0)
     """Seconds without user input that end a session; 0 = never."""
+    locale: str | None = Field(None, pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")
+    """The users' locale, such as de-CH, where the channel tells none."""
     on_error: OnError = OnError()
     handover: HandoverSettings = HandoverSettings()
     deliveries: DeliverySettings = DeliverySettings()
+    transformers: Transformers = Transformers()
+    callers: Callers = Callers()
 
     @property
     def tokens(self) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -21,6 +21,8 @@ from app.endpoints import EightXEight, Endpoint, Endpoints
 from app.endpoints_rules import EXPLANATIONS, broken_rules
 from app.environment_names import References
 from app.errors import ConfigurationError
+from app.functions import function_mistakes
+from app.sealing import sealer
 
 Place: TypeAlias = tuple[str | int, ...]
 
@@ -75,18 +77,19 @@ def read_endpoints(
         reading.add((), "the file is empty: it needs a list `endpoints`")
     else:
         endpoints = reading.validate(document)
+        reading.check_key(endpoints, environ)
     return endpoints, sorted(set(reading.mistakes), key=lambda mistake: (mistake.line, str(mistake)))
 
 
 def bot_mistakes(endpoints: Endpoints) -> list[Mistake]:
-    """The endpoints whose bot can't be imported or isn't a bot."""
+    """The endpoints whose bot or transformers can't be imported, or aren't any."""
     found = []
     for index, endpoint in enumerate(endpoints.endpoints):
         try:
             load_bot(endpoint.flow)
         except ConfigurationError as error:
             found.append(Mistake(0, ("endpoints", index, "flow"), f"({endpoint.name}) {error}"))
-    return found
+    return found + [Mistake(0, place, message) for place, message in function_mistakes(endpoints)]
 
 
 class _Reading:
@@ -149,6 +152,15 @@ class _Reading:
                 self.add(place, message)
         return endpoints
 
+    def check_key(self, endpoints: Endpoints | None, environ: Mapping[str, str]) -> None:
+        """An endpoint that encrypts needs the key."""
+        for index, endpoint in enumerate(endpoints.endpoints if endpoints is not None else []):
+            if endpoint.encrypt:
+                try:
+                    sealer(environ)
+                except ConfigurationError as error:
+                    self.add(("endpoints", index, "encrypt"), str(error))
+
     def _refused(self, document: Any, details: ErrorDetails) -> None:
         place = _place(document, details["loc"])
         if details["type"] == "extra_forbidden":
@@ -190,7 +202,8 @@ def _keys(place: Place) -> list[str]:
             model = Endpoint
         elif isinstance(part, str) and part in model.model_fields:
             kind = model.model_fields[part].annotation
-            model = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else EightXEight
+            models = [each for each in (kind, *get_args(kind)) if isinstance(each, type)]
+            model = next((each for each in models if issubclass(each, BaseModel)), EightXEight)
     return list(model.model_fields)
 
 

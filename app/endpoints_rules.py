@@ -17,6 +17,9 @@ EXPLANATIONS = {
     "token": "must be 16 to 256 of A-Z, a-z, 0-9 and - _ ~ . (or a list of such tokens)",
     "flow": "must be module:function, such as flows.bots.echo:echo",
     "enabled": "must be true, false or draining",
+    "locale": "must be a locale such as de or de-CH",
+    "tokens": "must be hashes of tokens, sha256:…, as `parley token new` prints them",
+    **dict.fromkeys(("input", "output", "execution_finished", "inject", "notify"), "must be module:function"),
 }
 
 
