@@ -86,7 +86,6 @@ def _serve(host: str, settings: Settings, tenants: list[TenantConfig]) -> None:
         listening = listen(host, port)
     except OSError as error:
         raise ConfigurationError(f"port {port} (PARLEY_SANDBOX_PORT) is taken: {error.strerror}") from error
-    log_level = (
-        "debug" if settings.log_level.upper() == "DEBUG" else "warning"
-    )  # uvicorn's INFO is its own life
+    # Of uvicorn's own life only what went wrong is worth a line.
+    log_level = "debug" if settings.log_level.upper() == "DEBUG" else "warning"
     make_server(create_app(config), log_level=log_level).run([listening])
