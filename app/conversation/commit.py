@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from app.conversation.draft import Draft
+from app.conversation.owned import owned
 from app.conversation.sending import Sending, first_attempt
 from app.conversation.services import Services
-from app.conversation.store import insert_rows, own, settle, write
+from app.conversation.store import write
 
 
 async def commit(services: Services, draft: Draft, *, turn: bool = False) -> Sending | None:
@@ -16,14 +17,11 @@ async def commit(services: Services, draft: Draft, *, turn: bool = False) -> Sen
     """
     state, changes, endpoint = draft.state, draft.changes, draft.endpoint
     sending: Sending | None = None
-    async with services.engine.begin() as connection:
-        busy = await own(connection, state.id, state.epoch)
-        attempt = None
-        if changes.deliveries and not busy and not services.pauses.paused(endpoint.name):
+    async with owned(services.engine, state, turn=turn) as holding:
+        attempts = []
+        if changes.deliveries and not holding.busy and not services.pauses.paused(endpoint.name):
             first = changes.deliveries[0]
             sending, attempt = first_attempt(first, draft.now, endpoint.deliveries.timeout)
-        await write(connection, state, changes, draft.now)
-        if attempt is not None:
-            await insert_rows(connection, "delivery_attempt", [attempt])
-        await settle(connection, state.id, turn=turn)
+            attempts.append(attempt)
+        await write(holding, state, changes, attempts)
     return sending

@@ -10,14 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.conversation.handover.store import last_handover
 from app.conversation.journal import Entry
 from app.conversation.state import ConversationState, DialogState, SessionState, TimerState
-from app.conversation.store import table
+from app.database.tables import metadata
 
-_CONVERSATION = table("conversation")
-_CONTACT = table("contact")
-_SESSION = table("session")
-_DIALOG = table("dialog")
-_JOURNAL = table("journal")
-_TIMER = table("timer")
+_CONVERSATION = metadata.tables["conversation"]
+_CONTACT = metadata.tables["contact"]
+_SESSION = metadata.tables["session"]
+_DIALOG = metadata.tables["dialog"]
+_JOURNAL = metadata.tables["journal"]
+_TIMER = metadata.tables["timer"]
 
 _LEFT_RUNNING = text(
     """

@@ -10,11 +10,21 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from app.conversation.handover.failing import assignment_failed
+from app.conversation.owned import owned
 from app.conversation.readback import arrived
-from app.conversation.sending import Head, Later, Reading, Sending, settle_attempt, settle_reading, take
+from app.conversation.sending import (
+    Head,
+    Later,
+    Reading,
+    Sending,
+    sent_and_next,
+    settle_failed,
+    settle_reading,
+    take,
+)
 from app.conversation.services import Services
 from app.conversation.state import ConversationState
-from app.conversation.store import insert_rows, own, settle
+from app.conversation.store import insert_rows
 from app.errors import GatewayError
 from app.gateway.outcome import Outcome, Retry, Sent, Unauthorized
 from app.gateway.outgoing import render
@@ -79,35 +89,52 @@ class Outbox:
 
     async def _take(self) -> Head:
         services, state = self._services, self._state
-        async with services.engine.begin() as connection:
-            await own(connection, state.id, state.epoch)
+        async with owned(services.engine, state) as holding:
             endpoint = services.endpoints[state.endpoint]
-            head = await take(connection, state, endpoint, services.pauses, services.now())
-            await settle(connection, state.id)
-        return head
+            return await take(holding, state, endpoint, services.pauses, services.now())
 
     async def _work(self, head: Sending | Reading) -> Head:
         """Send or read back (no transaction is open meanwhile), write the result, take what is next."""
-        services, state = self._services, self._state
-        endpoint = services.endpoints[state.endpoint]
         outcome: Outcome | None = None
         found: bool | None = None
+        dead: str | None = None
         if isinstance(head, Sending):
             outcome = await self._send(head)
         else:
             found = await self._read_back(head)
+        if isinstance(head, Sending) and isinstance(outcome, Sent):
+            next_head = await self._was_sent(head, outcome)
+        else:
+            next_head, dead = await self._was_not_sent(head, outcome, found)
+        self._note(head, outcome, found, dead)
+        return next_head
+
+    async def _was_sent(self, head: Sending, outcome: Sent) -> Head:
+        services, state = self._services, self._state
+        endpoint, now = services.endpoints[state.endpoint], services.now()
+        async with owned(services.engine, state) as holding:
+            next_head = await sent_and_next(holding, state, endpoint, services.pauses, now, head, outcome)
+        if services.pauses.paused(state.endpoint):
+            await services.pauses.resume(state.endpoint)
+            log.info("endpoint_resumed", endpoint=state.endpoint)
+        return next_head
+
+    async def _was_not_sent(
+        self, head: Sending | Reading, outcome: Outcome | None, found: bool | None
+    ) -> tuple[Head, str | None]:
+        """Write a failure or what was read back; what is next, and the reason if the delivery is dead."""
+        services, state = self._services, self._state
+        endpoint, now = services.endpoints[state.endpoint], services.now()
         await services.ids.timer.reserve(1)
-        now = services.now()
         newly_paused = False
-        async with services.engine.begin() as connection:
-            await own(connection, state.id, state.epoch)
+        async with owned(services.engine, state) as holding:
             if isinstance(head, Sending):
-                assert outcome is not None
-                dead = await settle_attempt(connection, head, outcome, now)
+                assert outcome is not None and not isinstance(outcome, Sent)
+                dead = await settle_failed(holding, head, outcome, now)
                 if isinstance(outcome, Unauthorized):
-                    newly_paused = await services.pauses.pause(connection, endpoint)
+                    newly_paused = await services.pauses.pause(await holding.sqlalchemy(), endpoint)
             else:
-                dead = await settle_reading(connection, head, found, now)
+                dead = await settle_reading(holding, head, found, now)
             incidents = []
             if newly_paused:
                 detail = {"status": getattr(outcome, "status", None)}
@@ -116,17 +143,13 @@ class Outbox:
                 incidents.append(
                     self._incident("dead_letter", state.id, {"delivery": head.delivery_id, "reason": dead})
                 )
-            await insert_rows(connection, "incident", incidents)
+            await insert_rows(holding, "incident", incidents)
             if dead is not None and isinstance(head, Sending) and head.kind == "assignment":
-                timer = await assignment_failed(connection, services.ids.timer, state.id, head.content, now)
+                timer = await assignment_failed(
+                    await holding.sqlalchemy(), services.ids.timer, state.id, head.content, now
+                )
                 state.timers.append(timer)
-            next_head = await take(connection, state, endpoint, services.pauses, services.now())
-            await settle(connection, state.id)
-        self._note(head, outcome, found, dead)
-        if isinstance(outcome, Sent) and services.pauses.paused(state.endpoint):
-            await services.pauses.resume(state.endpoint)
-            log.info("endpoint_resumed", endpoint=state.endpoint)
-        return next_head
+            return await take(holding, state, endpoint, services.pauses, services.now()), dead
 
     def _incident(
         self, kind: str, conversation_id: int | None, detail: dict[str, object]

@@ -8,24 +8,22 @@ quarantined: its waiting inputs are set aside, ops see an incident, the user get
 
 from __future__ import annotations
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversation.draft import Draft
+from app.conversation.owned import owned
 from app.conversation.state import ConversationState, WaitingEvent
-from app.conversation.store import own
 
 #: Deaths of owners that a conversation may cause.
 DEATHS_ALLOWED = 3
 
-_TRIAL = text("UPDATE conversation SET trial_epoch = epoch WHERE id = :id")
+_TRIAL = "UPDATE conversation SET trial_epoch = epoch WHERE id = $1"
 
 
 async def begin_trial(engine: AsyncEngine, state: ConversationState) -> None:
     """Leave the mark that says: this conversation was being handled."""
-    async with engine.begin() as connection:
-        await own(connection, state.id, state.epoch)
-        await connection.execute(_TRIAL, {"id": state.id})
+    async with owned(engine, state) as holding:
+        await holding.fetch(_TRIAL, state.id)
 
 
 def quarantine(draft: Draft, waiting: list[WaitingEvent]) -> None:

@@ -16,84 +16,71 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
 
 from app.conversation.backoff import backoff
 from app.conversation.draft import DOUBT_AFTER
+from app.conversation.owned import Owned
 from app.conversation.pauses import Pauses
 from app.conversation.state import ConversationState
 from app.conversation.store import insert_rows
 from app.endpoints import Endpoint
-from app.gateway.outcome import InDoubt, Outcome, Refused, Retry, Sent, Unauthorized
+from app.gateway.outcome import InDoubt, Refused, Retry, Sent, Unauthorized
 
 #: Between two looks at what really arrived.
 READ_AGAIN = timedelta(seconds=2)
 #: Looks before a delivery that isn't there is sent again.
 READINGS = 2
 
-_HEAD = text(
-    """
-    SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at
-    FROM delivery
-    WHERE conversation_id = :id AND status IN ('waiting', 'sending', 'in_doubt')
-    ORDER BY place LIMIT 1
-    """
-).columns(
-    content=JSONB,
-    expires_at=TIMESTAMP(timezone=True),
-    next_attempt_at=TIMESTAMP(timezone=True),
-)
+_HEAD = """
+SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at
+FROM delivery
+WHERE conversation_id = $1 AND status IN ('waiting', 'sending', 'in_doubt')
+ORDER BY place LIMIT 1
+"""
 
-_SENDING = text(
-    """
-    UPDATE delivery SET status = 'sending', attempts = attempts + 1, next_attempt_at = :doubt_at
-    WHERE id = :delivery
-    """
-)
+_SENDING = """
+UPDATE delivery SET status = 'sending', attempts = attempts + 1, next_attempt_at = $2 WHERE id = $1
+"""
 
-_FINISH_ATTEMPT = text(
-    """
-    UPDATE delivery_attempt SET finished_at = :now, outcome = :outcome,
-        status_code = :status_code, error = :error
-    WHERE delivery_id = :delivery AND number = :number AND finished_at IS NULL
-    """
-)
+_FINISH_ATTEMPT = """
+UPDATE delivery_attempt SET finished_at = $3, outcome = $4, status_code = $5, error = $6
+WHERE delivery_id = $1 AND number = $2 AND finished_at IS NULL
+"""
 
-_SENT = text(
-    """
-    UPDATE delivery SET status = 'sent', sent_at = COALESCE(sent_at, :now), ended_at = :now,
+#: The usual case in one round trip: a delivery was sent, what is the next one?
+_SENT_AND_NEXT = """
+WITH sent AS (
+    UPDATE delivery SET status = 'sent', sent_at = COALESCE(sent_at, $4), ended_at = $4,
         next_attempt_at = NULL
-    WHERE id = :delivery
-    """
+    WHERE id = $2
+), attempt AS (
+    UPDATE delivery_attempt SET finished_at = $4, outcome = 'sent', status_code = $5
+    WHERE delivery_id = $2 AND number = $3 AND finished_at IS NULL
 )
+SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at
+FROM delivery
+WHERE conversation_id = $1 AND status IN ('waiting', 'sending', 'in_doubt') AND id <> $2
+ORDER BY place LIMIT 1
+"""
 
-_FOUND = text(
-    """
-    UPDATE delivery SET status = 'sent', sent_at = COALESCE(sent_at, :now), ended_at = :now,
-        next_attempt_at = NULL,
-        confirmed_at = COALESCE(confirmed_at, :now), confirmed_by = COALESCE(confirmed_by, 'read_back')
-    WHERE id = :delivery
-    """
-)
+_FOUND = """
+UPDATE delivery SET status = 'sent', sent_at = COALESCE(sent_at, $2), ended_at = $2, next_attempt_at = NULL,
+    confirmed_at = COALESCE(confirmed_at, $2), confirmed_by = COALESCE(confirmed_by, 'read_back')
+WHERE id = $1
+"""
 
-_WAIT = text("UPDATE delivery SET status = 'waiting', next_attempt_at = :next WHERE id = :delivery")
+_WAIT = "UPDATE delivery SET status = 'waiting', next_attempt_at = $2 WHERE id = $1"
 
-_DOUBT = text(
-    """
-    UPDATE delivery SET status = 'in_doubt', in_doubt_since = COALESCE(in_doubt_since, :now),
-        readings = :readings, next_attempt_at = :next
-    WHERE id = :delivery
-    """
-)
+_DOUBT = """
+UPDATE delivery SET status = 'in_doubt', in_doubt_since = COALESCE(in_doubt_since, $2),
+    readings = $3, next_attempt_at = $4
+WHERE id = $1
+"""
 
-_END = text(
-    """
-    UPDATE delivery SET status = :status, reason = :reason, ended_at = :now, next_attempt_at = NULL
-    WHERE id = :delivery
-    """
-)
+_END = """
+UPDATE delivery SET status = $2, reason = $3, ended_at = $4, next_attempt_at = NULL WHERE id = $1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,43 +133,75 @@ def _attempt(delivery_id: int, number: int, now: datetime, timeout: float) -> di
 
 
 async def take(
-    connection: AsyncConnection, state: ConversationState, endpoint: Endpoint, pauses: Pauses, now: datetime
+    holding: Owned, state: ConversationState, endpoint: Endpoint, pauses: Pauses, now: datetime
 ) -> Head:
-    """Look at the first open delivery and take it if it is due. Call between `own` and `settle`."""
-    while True:
-        row = (await connection.execute(_HEAD, {"id": state.id})).one_or_none()
-        if row is None:
-            return None
-        if row.status == "sending":
-            return await _found_sending(connection, row, now)
-        if row.next_attempt_at is not None and row.next_attempt_at > now:
-            return Later(row.next_attempt_at)
-        if row.status == "in_doubt":
-            return Reading(row.id, row.attempts, row.content, row.readings, row.expires_at)
-        if row.kind == "message" and state.control == "human" and not row.content.get("during_handover"):
-            await end(connection, row.id, "withheld", "a human has the conversation", now)
+    """Look at the first open delivery and take it if it is due."""
+    return await _take(holding, state, endpoint, pauses, now, await holding.fetchrow(_HEAD, state.id))
+
+
+async def sent_and_next(
+    holding: Owned,
+    state: ConversationState,
+    endpoint: Endpoint,
+    pauses: Pauses,
+    now: datetime,
+    sending: Sending,
+    outcome: Sent,
+) -> Head:
+    """Write that a delivery was sent, and take the next one if it is due."""
+    row = await holding.fetchrow(
+        _SENT_AND_NEXT, state.id, sending.delivery_id, sending.number, now, outcome.status
+    )
+    return await _take(holding, state, endpoint, pauses, now, row)
+
+
+async def _take(
+    holding: Owned,
+    state: ConversationState,
+    endpoint: Endpoint,
+    pauses: Pauses,
+    now: datetime,
+    row: asyncpg.Record | None,
+) -> Head:
+    while row is not None:
+        delivery, status, due = row["id"], row["status"], row["next_attempt_at"]
+        if status == "sending":
+            return await _found_sending(holding, row, now)
+        if due is not None and due > now:
+            return Later(due)
+        content = row["content"]
+        if status == "in_doubt":
+            return Reading(delivery, row["attempts"], content, row["readings"], row["expires_at"])
+        if row["kind"] == "message" and state.control == "human" and not content.get("during_handover"):
+            await end(holding, delivery, "withheld", "a human has the conversation", now)
+            row = await holding.fetchrow(_HEAD, state.id)
             continue
-        if pauses.paused(endpoint.name) and not await pauses.may_probe(connection, endpoint.name):
+        if pauses.paused(endpoint.name) and not await _may_probe(holding, endpoint, pauses):
             look = pauses.next_look(now)
-            await connection.execute(_WAIT, {"delivery": row.id, "next": look})
+            await holding.fetch(_WAIT, delivery, look)
             return Later(look)
-        await connection.execute(_SENDING, {"delivery": row.id, "doubt_at": now + DOUBT_AFTER})
-        number = row.attempts + 1
-        timeout = endpoint.deliveries.timeout
-        await insert_rows(connection, "delivery_attempt", [_attempt(row.id, number, now, timeout)])
-        return Sending(row.id, number, row.kind, row.content, row.expires_at, now)
+        await holding.fetch(_SENDING, delivery, now + DOUBT_AFTER)
+        number = row["attempts"] + 1
+        attempt = _attempt(delivery, number, now, endpoint.deliveries.timeout)
+        await insert_rows(holding, "delivery_attempt", [attempt])
+        return Sending(delivery, number, row["kind"], content, row["expires_at"], now)
+    return None
 
 
-async def _found_sending(connection: AsyncConnection, row: Any, now: datetime) -> Later:
+async def _may_probe(holding: Owned, endpoint: Endpoint, pauses: Pauses) -> bool:
+    return await pauses.may_probe(await holding.sqlalchemy(), endpoint.name)
+
+
+async def _found_sending(holding: Owned, row: asyncpg.Record, now: datetime) -> Later:
     """A request that nobody waits for any more: its owner died. Whether it arrived must be read."""
-    look = max(now, row.next_attempt_at or now)
-    await finish_attempt(connection, row.id, row.attempts, "abandoned", now)
-    await connection.execute(_DOUBT, {"delivery": row.id, "now": now, "readings": 0, "next": look})
+    look = max(now, row["next_attempt_at"] or now)
+    await finish_attempt(holding, row["id"], row["attempts"], "abandoned", now)
+    await holding.fetch(_DOUBT, row["id"], now, 0, look)
     return Later(look)
 
 
 async def finish_attempt(
-    connection: AsyncConnection,
+    holding: Owned,
     delivery_id: int,
     number: int,
     outcome: str,
@@ -192,87 +211,63 @@ async def finish_attempt(
     error: str | None = None,
 ) -> None:
     """Close an attempt's row."""
-    await connection.execute(
-        _FINISH_ATTEMPT,
-        {
-            "delivery": delivery_id,
-            "number": number,
-            "outcome": outcome,
-            "now": now,
-            "status_code": status_code,
-            "error": error,
-        },
-    )
+    await holding.fetch(_FINISH_ATTEMPT, delivery_id, number, now, outcome, status_code, error)
 
 
-async def end(connection: AsyncConnection, delivery_id: int, status: str, reason: str, now: datetime) -> None:
+async def end(holding: Owned, delivery_id: int, status: str, reason: str, now: datetime) -> None:
     """Close a delivery as withheld or dead."""
-    await connection.execute(_END, {"delivery": delivery_id, "status": status, "reason": reason, "now": now})
+    await holding.fetch(_END, delivery_id, status, reason, now)
 
 
-async def settle_attempt(
-    connection: AsyncConnection, sending: Sending, outcome: Outcome, now: datetime
+async def settle_failed(
+    holding: Owned, sending: Sending, outcome: Retry | Refused | Unauthorized | InDoubt, now: datetime
 ) -> str | None:
-    """Write how an attempt ended; the reason when the delivery is dead now."""
-    delivery = {"delivery": sending.delivery_id, "now": now}
+    """Write how an attempt failed; the reason when the delivery is dead now."""
+    delivery = sending.delivery_id
     dead: str | None = None
     match outcome:
-        case Sent():
-            name = "sent"
-            await connection.execute(_SENT, delivery)
         case InDoubt() if sending.kind == "message":
             name = "in_doubt"
-            doubt = {**delivery, "readings": 0, "next": now + DOUBT_AFTER}
-            await connection.execute(_DOUBT, doubt)
+            await holding.fetch(_DOUBT, delivery, now, 0, now + DOUBT_AFTER)
         case Refused():
             name, dead = "refused", f"refused with {outcome.status}: {outcome.reason}"[:500]
         case Unauthorized():
             name = "unauthorized"
-            await connection.execute(_WAIT, {"delivery": sending.delivery_id, "next": Pauses.next_look(now)})
+            await holding.fetch(_WAIT, delivery, Pauses.next_look(now))
         case Retry() | InDoubt():
             name = "retry"
             after = outcome.after if isinstance(outcome, Retry) else None
             if now >= sending.expires_at:
                 dead = "too old, and it failed again"
             else:
-                pause = backoff(sending.number, retry_after=after)
-                await connection.execute(_WAIT, {"delivery": sending.delivery_id, "next": now + pause})
+                await holding.fetch(_WAIT, delivery, now + backoff(sending.number, retry_after=after))
     if dead is not None:
-        await end(connection, sending.delivery_id, "dead", dead, now)
+        await end(holding, delivery, "dead", dead, now)
     await finish_attempt(
-        connection,
-        sending.delivery_id,
-        sending.number,
-        name,
-        now,
-        status_code=getattr(outcome, "status", None),
-        error=getattr(outcome, "reason", None),
+        holding, delivery, sending.number, name, now, status_code=outcome.status, error=outcome.reason
     )
     return dead
 
 
-async def settle_reading(
-    connection: AsyncConnection, reading: Reading, found: bool | None, now: datetime
-) -> str | None:
+async def settle_reading(holding: Owned, reading: Reading, found: bool | None, now: datetime) -> str | None:
     """Write what a read-back told (None: it could not be read); the reason when the delivery is dead now."""
-    delivery = {"delivery": reading.delivery_id, "now": now}
+    delivery = reading.delivery_id
     if found:
-        await connection.execute(_FOUND, delivery)
+        await holding.fetch(_FOUND, delivery, now)
         return None
     expired = now >= reading.expires_at
     if found is None:
         if expired:
-            await end(connection, reading.delivery_id, "dead", "in doubt", now)
+            await end(holding, delivery, "dead", "in doubt", now)
             return "in doubt"
         pause = max(backoff(reading.readings + 1), READ_AGAIN)
-        await connection.execute(_DOUBT, {**delivery, "readings": reading.readings, "next": now + pause})
+        await holding.fetch(_DOUBT, delivery, now, reading.readings, now + pause)
         return None
     if reading.readings + 1 < READINGS:
-        again = {**delivery, "readings": reading.readings + 1, "next": now + READ_AGAIN}
-        await connection.execute(_DOUBT, again)
+        await holding.fetch(_DOUBT, delivery, now, reading.readings + 1, now + READ_AGAIN)
         return None
     if expired:
-        await end(connection, reading.delivery_id, "dead", "too old, and it did not arrive", now)
+        await end(holding, delivery, "dead", "too old, and it did not arrive", now)
         return "too old, and it did not arrive"
-    await connection.execute(_WAIT, {"delivery": reading.delivery_id, "next": now})
+    await holding.fetch(_WAIT, delivery, now)
     return None

@@ -94,6 +94,8 @@ class ConversationState:
     handled_at: datetime | None = None
     sessions: int = 0
     deaths: int = 0
+    due: bool = True
+    """Whether something was left to do at once when it was last written."""
     session: SessionState | None = None
     dialog: DialogState | None = None
     timers: list[TimerState] = field(default_factory=list)

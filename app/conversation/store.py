@@ -1,115 +1,96 @@
-"""Reading and writing one owned conversation.
+"""What a transaction does to a conversation, as statements: as few as possible, each being a round trip.
 
-Every writing transaction begins with `own`, which locks the conversation's row if the epoch still holds, and
-ends with `settle`, which sets `due_at` from what is left to do.
+Everything that does not depend on something else of the same transaction goes to the database as one
+statement; `owned` begins and ends the transaction.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, insert, text
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.expression import bindparam
 
-from app.conversation.changes import Changes
+from app.conversation.changes import Changes, Row
 from app.conversation.handover.store import write_handovers
+from app.conversation.owned import Owned
 from app.conversation.state import ConversationState, WaitingEvent
-from app.database.tables import metadata
-from app.errors import OwnershipLost
+from app.database.direct import direct
+from app.database.recordset import as_json, inserting, rows
 
-_OWN = text(
-    """
-    SELECT EXISTS (
-        SELECT 1 FROM delivery d
-        WHERE d.conversation_id = c.id AND d.status IN ('waiting', 'sending', 'in_doubt')
-    ) AS busy
-    FROM conversation c WHERE c.id = :id AND c.epoch = :epoch
-    FOR NO KEY UPDATE OF c
-    """
-)
+_WAITING = """
+SELECT id, type, payload, at, received_at FROM event
+WHERE conversation_id = $1 AND processed_at IS NULL
+ORDER BY at, id LIMIT $2
+"""
 
-_SETTLE = text(
-    """
-    UPDATE conversation SET due_at = LEAST(
-        (SELECT now() WHERE EXISTS (
-            SELECT 1 FROM event e WHERE e.conversation_id = :id AND e.processed_at IS NULL)),
-        (SELECT now() FROM dialog d
-         WHERE d.conversation_id = :id AND d.ended_at IS NULL AND d.status = 'running'),
-        (SELECT min(t.due_at) FROM timer t WHERE t.conversation_id = :id AND t.ended_at IS NULL),
-        (SELECT COALESCE(d.next_attempt_at, now()) FROM delivery d
-         WHERE d.conversation_id = :id AND d.status IN ('waiting', 'sending', 'in_doubt')
-         ORDER BY d.place LIMIT 1)
-    ),
-    deaths = CASE WHEN :turn THEN 0 ELSE deaths END,
-    trial_epoch = CASE WHEN :turn THEN NULL ELSE trial_epoch END
-    WHERE id = :id
-    """
-)
+_HANDLED = """
+UPDATE event SET processed_at = now(), outcome = new.outcome, late = new.late,
+    session_id = new.session_id, dialog_id = new.dialog_id
+FROM {rows} WHERE event.id = new.event
+"""
+_HANDLED_COLUMNS = {
+    "event": "bigint",
+    "outcome": "text",
+    "late": "boolean",
+    "session_id": "bigint",
+    "dialog_id": "bigint",
+}
 
-_WAITING = text(
-    """
-    SELECT id, type, payload, at, received_at FROM event
-    WHERE conversation_id = :id AND processed_at IS NULL
-    ORDER BY at, id LIMIT :most
-    """
-).columns(payload=JSONB, at=TIMESTAMP(timezone=True), received_at=TIMESTAMP(timezone=True))
+_TIMER_ENDED = """
+UPDATE timer SET ended_at = new.timer_ended, outcome = new.timer_outcome
+FROM {rows} WHERE timer.id = new.timer
+"""
+_TIMER_ENDED_COLUMNS = {"timer": "bigint", "timer_ended": "timestamptz", "timer_outcome": "text"}
 
-_HANDLED = text(
-    """
-    UPDATE event SET processed_at = now(), outcome = :outcome, late = :late,
-        session_id = :session_id, dialog_id = :dialog_id
-    WHERE id = :event
-    """
-)
+_SESSION = """
+UPDATE session SET data = new.data, last_input_at = new.last_input_at, ended_at = new.ended_at,
+    end_reason = new.end_reason, divergences = new.divergences, active_started = new.active_started
+FROM {rows} WHERE session.id = new.session
+"""
+_SESSION_COLUMNS = {
+    "session": "bigint",
+    "data": "jsonb",
+    "last_input_at": "timestamptz",
+    "ended_at": "timestamptz",
+    "end_reason": "text",
+    "divergences": "bigint",
+    "active_started": "boolean",
+}
 
-_TIMER_ENDED = text("UPDATE timer SET ended_at = :timer_ended, outcome = :timer_outcome WHERE id = :timer")
-
-_SESSION = text(
-    """
-    UPDATE session SET data = :data, last_input_at = :last_input_at, ended_at = :ended_at,
-        end_reason = :end_reason, divergences = :divergences, active_started = :active_started
-    WHERE id = :session
-    """
-).bindparams(bindparam("data", type_=JSONB))
-
-_DIALOG = text("UPDATE dialog SET status = :status, error = :error, ended_at = :ended_at WHERE id = :dialog")
+_DIALOG = """
+UPDATE dialog SET status = new.status, error = new.error, ended_at = new.ended_at
+FROM {rows} WHERE dialog.id = new.dialog
+"""
+_DIALOG_COLUMNS = {"dialog": "bigint", "status": "text", "error": "text", "ended_at": "timestamptz"}
 
 #: A message that came back is assigned to the first delivery that waits for it: one with the same text if
-#: there is one, else the first that was sent. One echo confirms one delivery.
-_CONFIRM = text(
-    """
-    UPDATE delivery SET confirmed_at = :confirmed_at, confirmed_by = 'echo',
-        sent_at = COALESCE(sent_at, :confirmed_at)
-    WHERE id = (
-        SELECT d.id FROM delivery d
-        WHERE d.conversation_id = :id AND d.kind = 'message' AND d.confirmed_at IS NULL
-          AND (d.status = 'sent' OR (d.status IN ('sending', 'in_doubt')
-               AND COALESCE(d.content->>'text', '') = :body))
-        ORDER BY COALESCE(d.content->>'text', '') <> :body, d.place LIMIT 1
-    )
-    RETURNING id, status
-    """
+#: there is one, else the first that was sent. One echo confirms one delivery, and ends the doubt about it.
+#: (One that is being sent is settled by its own answer.)
+_CONFIRM = """
+UPDATE delivery SET confirmed_at = $3, confirmed_by = 'echo', sent_at = COALESCE(sent_at, $3),
+    status = CASE WHEN status = 'in_doubt' THEN 'sent' ELSE status END,
+    ended_at = CASE WHEN status = 'in_doubt' THEN now() ELSE ended_at END,
+    next_attempt_at = CASE WHEN status = 'in_doubt' THEN NULL ELSE next_attempt_at END
+WHERE id = (
+    SELECT d.id FROM delivery d
+    WHERE d.conversation_id = $1 AND d.kind = 'message' AND d.confirmed_at IS NULL
+      AND (d.status = 'sent' OR (d.status IN ('sending', 'in_doubt')
+           AND COALESCE(d.content->>'text', '') = $2))
+    ORDER BY COALESCE(d.content->>'text', '') <> $2, d.place LIMIT 1
 )
+"""
 
-#: An echo of a delivery in doubt ends the doubt. (One that is being sent is settled by its own answer.)
-_ARRIVED = text(
-    """
-    UPDATE delivery SET status = 'sent', ended_at = now(), next_attempt_at = NULL
-    WHERE id = :delivery AND status = 'in_doubt'
-    """
-)
-
-_WITHHOLD = text(
-    """
-    UPDATE delivery SET status = 'withheld', ended_at = now(), next_attempt_at = NULL,
-        reason = 'a human has the conversation'
-    WHERE conversation_id = :id AND kind = 'message' AND status = 'waiting'
-        AND NOT COALESCE(CAST(content->>'during_handover' AS boolean), false)
-    """
-)
+_WITHHOLD = """
+UPDATE delivery SET status = 'withheld', ended_at = now(), next_attempt_at = NULL,
+    reason = 'a human has the conversation'
+WHERE conversation_id = $1 AND kind = 'message' AND status = 'waiting'
+    AND NOT COALESCE(CAST(content->>'during_handover' AS boolean), false)
+"""
 
 _CONTACT = (
     text(
@@ -125,98 +106,94 @@ _CONTACT = (
 )
 
 
-def table(name: str) -> Table:
-    """A table by its name."""
-    return metadata.tables[name]
-
-
-_INSERTS = {
-    name: insert(table(name))
-    for name in (
-        "session",
-        "dialog",
-        "journal",
-        "delivery",
-        "delivery_attempt",
-        "message",
-        "timer",
-        "incident",
-        "mark",
-    )
-}
-
-
-async def own(connection: AsyncConnection, conversation_id: int, epoch: int) -> bool:
-    """Lock the conversation for this transaction; true when deliveries of it are open.
-
-    Raises OwnershipLost when another worker has claimed it.
-    """
-    row = (await connection.execute(_OWN, {"id": conversation_id, "epoch": epoch})).one_or_none()
-    if row is None:
-        raise OwnershipLost
-    return bool(row.busy)
-
-
-async def settle(connection: AsyncConnection, conversation_id: int, *, turn: bool = False) -> None:
-    """Set `due_at` from what is left to do; a committed turn also clears the suspicion of being poison."""
-    await connection.execute(_SETTLE, {"id": conversation_id, "turn": turn})
-
-
-async def waiting_events(
-    connection: AsyncConnection, conversation_id: int, *, most: int = 50
-) -> list[WaitingEvent]:
+async def waiting_events(engine: AsyncEngine, conversation_id: int, *, most: int = 50) -> list[WaitingEvent]:
     """Events not handled yet, in the order of handling."""
-    rows = await connection.execute(_WAITING, {"id": conversation_id, "most": most})
-    return [WaitingEvent(row.id, row.type, row.payload, row.at, row.received_at) for row in rows]
+    async with direct(engine) as database:
+        found = await database.driver.fetch(_WAITING, conversation_id, most)
+    return [WaitingEvent(*row) for row in found]
 
 
-async def insert_rows(connection: AsyncConnection, name: str, rows: list[dict[str, Any]]) -> None:
-    """Insert rows of one table, if there are any."""
-    if rows:
-        await connection.execute(_INSERTS[name], rows if len(rows) > 1 else rows[0])
+class Together:
+    """Statements that go to the database as one. None of them sees what another does."""
+
+    def __init__(self, holding: Owned) -> None:
+        self._holding = holding
+        self._parts: list[Callable[[int], str]] = []
+        self._values: list[str] = []
+
+    def insert(self, table: str, new: list[Row]) -> None:
+        """Insert rows, which all have the same columns."""
+        if new:
+            columns = tuple(new[0])
+            self._add(lambda parameter: inserting(table, columns, parameter), new)
+
+    def update(self, statement: str, columns: dict[str, str], new: list[Row]) -> None:
+        """Update rows: a statement over `{rows}` with these columns."""
+        if new:
+            self._add(lambda parameter: statement.format(rows=rows(columns, parameter)), new)
+
+    async def write(self) -> None:
+        """Do it, and begin anew."""
+        if self._parts:
+            parts = tuple(part(number) for number, part in enumerate(self._parts, start=1))
+            await self._holding.fetch(_as_one(parts), *self._values)
+        self._parts.clear()
+        self._values.clear()
+
+    def _add(self, part: Callable[[int], str], new: list[Row]) -> None:
+        self._parts.append(part)
+        self._values.append(as_json(new))
 
 
-async def write(
-    connection: AsyncConnection, state: ConversationState, changes: Changes, now: datetime
-) -> None:
-    """Write gathered changes; call between `own` and `settle`. Rows find those they name."""
+@cache
+def _as_one(parts: tuple[str, ...]) -> str:
+    """The statements as one: parts of a WITH, which are carried out whether they are read or not."""
+    if len(parts) == 1:
+        return parts[0]
+    named = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts))
+    return f"WITH {named} SELECT"
+
+
+async def write(holding: Owned, state: ConversationState, changes: Changes, attempts: list[Row]) -> None:
+    """Write gathered changes, and the attempts of deliveries among them. Rows find those they name."""
     if changes.contact is not None:
-        row = (await connection.execute(_CONTACT, changes.contact)).one()
-        state.contact_id, state.contact = row.id, row.profile
-        changes.conversation["contact_id"] = row.id
-    for update in changes.session_updates:  # what ends goes first: at most one of each is open
-        await connection.execute(_SESSION, update)
-    for update in changes.dialog_updates:
-        await connection.execute(_DIALOG, update)
-    await insert_rows(connection, "session", changes.sessions)
-    await insert_rows(connection, "dialog", changes.dialogs)
-    await insert_rows(connection, "journal", changes.journal)
-    if changes.handled:
-        await connection.execute(_HANDLED, changes.handled)
+        await _write_contact(holding, state, changes, changes.contact)
+    together = Together(holding)
+    together.update(_SESSION, _SESSION_COLUMNS, changes.session_updates)
+    together.update(_DIALOG, _DIALOG_COLUMNS, changes.dialog_updates)
+    if changes.sessions or changes.dialogs:
+        ended = any(row["ended_at"] for row in (*changes.session_updates, *changes.dialog_updates))
+        if ended:  # what ends goes first: at most one of each is open
+            await together.write()
+    together.insert("session", changes.sessions)
+    together.insert("dialog", changes.dialogs)
+    together.insert("journal", changes.journal)
+    together.update(_HANDLED, _HANDLED_COLUMNS, changes.handled)
+    together.insert("delivery", changes.deliveries)
+    together.insert("delivery_attempt", attempts)
+    together.insert("message", changes.messages)
+    together.insert("timer", changes.timers)
+    together.update(_TIMER_ENDED, _TIMER_ENDED_COLUMNS, changes.timers_ended)
+    together.insert("incident", changes.incidents)
+    together.insert("mark", changes.marks)
     if changes.withhold:
-        await connection.execute(_WITHHOLD, {"id": state.id})
-    await insert_rows(connection, "delivery", changes.deliveries)
-    await insert_rows(connection, "message", changes.messages)
+        await holding.fetch(_WITHHOLD, state.id)
+    await together.write()
     for echo in changes.confirmed:
-        await _confirm(connection, state.id, echo)
-    await insert_rows(connection, "timer", changes.timers)
-    if changes.timers_ended:
-        await connection.execute(_TIMER_ENDED, changes.timers_ended)
-    await insert_rows(connection, "incident", changes.incidents)
-    await insert_rows(connection, "mark", changes.marks)
-    await write_handovers(connection, changes)
-    if changes.conversation:
-        conversation = table("conversation")
-        await connection.execute(
-            conversation.update().where(conversation.c.id == state.id).values(**changes.conversation)
-        )
+        await holding.fetch(_CONFIRM, state.id, echo["text"] or "", echo["at"])
+    if changes.handovers or changes.handover_updates or changes.transitions:
+        await write_handovers(await holding.sqlalchemy(), changes)
+    holding.columns.update(changes.conversation)
 
 
-async def _confirm(connection: AsyncConnection, conversation_id: int, echo: dict[str, Any]) -> None:
-    row = (
-        await connection.execute(
-            _CONFIRM, {"id": conversation_id, "body": echo["text"] or "", "confirmed_at": echo["at"]}
-        )
-    ).one_or_none()
-    if row is not None and row.status == "in_doubt":
-        await connection.execute(_ARRIVED, {"delivery": row.id})
+async def _write_contact(holding: Owned, state: ConversationState, changes: Changes, contact: Row) -> None:
+    connection = await holding.sqlalchemy()
+    row = (await connection.execute(_CONTACT, contact)).one()
+    state.contact_id, state.contact = row.id, row.profile
+    changes.conversation["contact_id"] = row.id
+
+
+async def insert_rows(holding: Owned, table: str, new: list[dict[str, Any]]) -> None:
+    """Insert rows of one table, if there are any."""
+    if new:
+        await holding.fetch(inserting(table, tuple(new[0]), 1), as_json(new))

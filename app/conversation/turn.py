@@ -58,8 +58,7 @@ class Turns:
 
     async def look(self) -> bool | None:
         """Read what waits. True: there is a turn for the bot; False: only notes; None: nothing."""
-        async with self._services.engine.connect() as connection:
-            self._waiting = await waiting_events(connection, self._state.id)
+        self._waiting = await waiting_events(self._services.engine, self._state.id)
         state, now = self._state, self._services.now()
         if self._resuming or receive_timer_due(state, now) or due_timers(state, now):
             return True

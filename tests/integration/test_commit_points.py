@@ -8,14 +8,19 @@ reply there once, in order.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar, cast
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.bot import Chat
+from app.conversation import owned
+from app.database.direct import Direct, transaction
 from tests.integration.scene import Scene, scene
 from tests.integration.test_handovers import QUEUED, SETTINGS, agent_says, member
+
+Begun = TypeVar("Begun")
 
 
 class Crash(BaseException):
@@ -35,12 +40,20 @@ class CrashingEngine:
         """Reading needs no commit."""
         return self.engine.connect()
 
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
+    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A transaction, perhaps the last one."""
+        return self.perhaps_the_last(self.engine.begin())
+
+    def begin_directly(self) -> AbstractAsyncContextManager[Direct]:
+        """The same for what is said to the driver itself."""
+        return self.perhaps_the_last(transaction(self.engine))
+
+    @asynccontextmanager
+    async def perhaps_the_last(self, begun: AbstractAsyncContextManager[Begun]) -> AsyncIterator[Begun]:
+        """Crash in it, or after it, if its number is the target."""
         self.count += 1
         last = self.count == self.target
-        async with self.engine.begin() as connection:
+        async with begun as connection:
             yield connection
             if last and not self.after:
                 raise Crash
@@ -76,6 +89,12 @@ async def goes_over(chat: Chat) -> None:
 
 
 Story = Callable[[Scene], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def crashing_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transactions of an owned conversation count too."""
+    monkeypatch.setattr(owned, "transaction", CrashingEngine.begin_directly)
 
 
 async def the_talk(play: Scene) -> None:
