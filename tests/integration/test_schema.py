@@ -58,6 +58,8 @@ async def test_migrations_and_models_build_the_same_tables(
     await engine.dispose()
 
     migrated, modelled = await describe(database_url), await describe(empty_database_url)
+    for name in ("columns", "storage"):  # views have no models
+        migrated[name] = [line for line in migrated[name] if not line.startswith("('analytics_")]
 
     assert migrated["indexes"] and migrated["constraints"]
     assert migrated == modelled
