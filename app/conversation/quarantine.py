@@ -8,16 +8,42 @@ quarantined: its waiting inputs are set aside, ops see an incident, the user get
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversation.draft import Draft
 from app.conversation.owned import owned
 from app.conversation.state import ConversationState, WaitingEvent
 
+#: Seconds that a suspect is handled alone; longer than the watchdog leaves a stuck worker.
+TRIAL = 12.0
 #: Deaths of owners that a conversation may cause.
 DEATHS_ALLOWED = 3
 
 _TRIAL = "UPDATE conversation SET trial_epoch = epoch WHERE id = $1"
+
+
+@asynccontextmanager
+async def alone(lock: asyncio.Lock, longest: float) -> AsyncIterator[None]:
+    """Hold the lock, `longest` seconds at most: what kills a worker does so at once, or is slow and harmless."""
+    await lock.acquire()
+    held = True
+
+    def release() -> None:
+        nonlocal held
+        if held:
+            held = False
+            lock.release()
+
+    timer = asyncio.get_running_loop().call_later(longest, release)
+    try:
+        yield
+    finally:
+        timer.cancel()
+        release()
 
 
 async def begin_trial(engine: AsyncEngine, state: ConversationState) -> None:
@@ -32,7 +58,8 @@ def quarantine(draft: Draft, waiting: list[WaitingEvent]) -> None:
     if state.dialog is not None:
         draft.end_dialog("failed", "quarantined")
     for timer in list(state.timers):
-        draft.end_timer(timer, "cancelled")
+        if timer.kind == "receive":  # a handover goes on: humans have nothing to do with it
+            draft.end_timer(timer, "cancelled")
     for event in waiting:
         draft.handled(event, "quarantined")
     draft.changes.conversation["quarantined_at"] = draft.now

@@ -28,7 +28,7 @@ from app.conversation.journal import Entry
 from app.conversation.needs import Diverged, Failed, RunSteps
 from app.conversation.notes import state_change
 from app.conversation.outbox import Outbox
-from app.conversation.quarantine import DEATHS_ALLOWED, begin_trial, quarantine
+from app.conversation.quarantine import DEATHS_ALLOWED, TRIAL, alone, begin_trial, quarantine
 from app.conversation.services import Host, Services
 from app.conversation.state import ConversationState, TimerState, WaitingEvent
 from app.conversation.steps import run_steps
@@ -108,7 +108,7 @@ class Turns:
         if self._state.deaths == 0:
             yield
             return
-        async with self._services.trial:
+        async with alone(self._services.trial, TRIAL):
             await begin_trial(self._services.engine, self._state)
             yield
 
