@@ -28,7 +28,7 @@ _TRIAL = "UPDATE conversation SET trial_epoch = epoch WHERE id = $1"
 
 @asynccontextmanager
 async def alone(lock: asyncio.Lock, longest: float) -> AsyncIterator[None]:
-    """Hold the lock, `longest` seconds at most: what kills a worker does so at once, or is slow and harmless."""
+    """Hold the lock, `longest` seconds at most: what kills a worker does so at once, or is harmless."""
     await lock.acquire()
     held = True
 
