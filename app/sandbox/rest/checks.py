@@ -3,7 +3,7 @@
 import msgspec
 
 from app.sandbox.model import Card, JsonObject, NewMessage, new_id
-from app.sandbox.rest.problems import Problem, bad_request, general, invalid_parameter
+from app.sandbox.rest.problems import bad_request, general, invalid_field, invalid_parameter
 
 CARD_TYPES = frozenset(
     {
@@ -185,10 +185,6 @@ def text(body: JsonObject, name: str, longest: int = 256) -> str:
     """A string that must be there."""
     value = body.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= longest:
-        raise _constraint(name, "May not be empty." if not value else "Is not valid.")
+        wrong = "is not valid" if value else "may not be empty"
+        raise invalid_field(name, value, f"invalid_{name}", f"{name} {wrong}")
     return value
-
-
-def _constraint(name: str, message: str) -> Problem:
-    line = f"{name}: {message}"
-    return Problem(400, {"message": "Constraint Violation", "errors": [line], "validations": [line]})

@@ -36,11 +36,11 @@ def conversation(
     return found
 
 
-def message(found: Conversation, identifier: str) -> Message:
-    """A message of the conversation. Raises Problem (404)."""
+def message(found: Conversation, identifier: str, *, newer: bool = False) -> Message:
+    """A message of the conversation. Raises Problem (404), in the `newer` calls' shape where asked."""
     stored = found.find_message(identifier)
     if stored is None:
-        raise not_found("Message", identifier)
+        raise (entity_not_found if newer else not_found)("Message", identifier)
     return stored
 
 

@@ -92,7 +92,8 @@ async def participants(
     conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
 ) -> Response[bytes]:
     """Everybody who joined."""
-    everybody = list(common.conversation(world, request, conversation_id).participants.values())
+    found = common.conversation(world, request, conversation_id, newer=True)
+    everybody = list(found.participants.values())
     path = request.scope["path"]
     return common.hal(hal.page("participants", everybody, views.participant, request.query_params, path))
 

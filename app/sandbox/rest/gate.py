@@ -108,7 +108,8 @@ class Gate:
         try:
             tenant = None if route.operation == JWK else self._tenant(scope)
         except Problem as problem:
-            return Answer.of(problem)
+            plain = (scope["method"], route.operation) not in problems.FORBIDDEN_AS_OBJECTS
+            return Answer.of(problem if plain else problems.as_objects(problem, "forbidden"))
         record.tenant = tenant.id if tenant else None
         faults, where = self._world.faults, (route.conversation, record.tenant, route.operation)
         if outage := faults.take(Outage, *where):

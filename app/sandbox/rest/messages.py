@@ -10,7 +10,7 @@ from app.sandbox import events
 from app.sandbox.model import Conversation, JsonObject, Message
 from app.sandbox.rest import checks, common, hal, views
 from app.sandbox.rest.common import TenantRequest
-from app.sandbox.rest.problems import entity_not_found, forbidden
+from app.sandbox.rest.problems import Problem, bad_message, entity_not_found, forbidden
 from app.sandbox.rest.route import CARD_PREFIX, PREFIX
 from app.sandbox.world import World
 
@@ -25,7 +25,10 @@ async def send_message(
     """Store a message; its echo follows as an event."""
     conversation = common.conversation(world, request, conversation_id)
     files: dict[str, object] = dict(conversation.attachments)
-    new = checks.new_message(checks.json_object(await request.body()), files)
+    try:
+        new = checks.new_message(checks.json_object(await request.body()), files)
+    except Problem as problem:
+        raise bad_message(problem) from problem
     world.gateway.post(conversation, new)
     return common.empty(202)
 
@@ -35,7 +38,7 @@ async def read_messages(
     conversation_id: FromPath[str], request: TenantRequest, world: NamedDependency[World]
 ) -> Response[bytes]:
     """The messages that can be seen by now, newest first unless asked otherwise."""
-    conversation = common.conversation(world, request, conversation_id)
+    conversation = common.conversation(world, request, conversation_id, newer=True)
     visible = _visible(conversation)
     if hal.direction(request.query_params, "createdAt", "desc"):
         visible.reverse()
@@ -64,7 +67,8 @@ async def read_cards(
     world: NamedDependency[World],
 ) -> Response[bytes]:
     """The cards of a message."""
-    cards = list(common.message(common.conversation(world, request, conversation_id), message_id).cards)
+    conversation = common.conversation(world, request, conversation_id, newer=True)
+    cards = list(common.message(conversation, message_id, newer=True).cards)
     if hal.direction(request.query_params, "createdAt", "desc"):
         cards.reverse()
     return common.hal(hal.page("cards", cards, views.card, request.query_params, request.scope["path"]))

@@ -28,13 +28,17 @@ def _reference() -> str:
 
 
 def bad_request(message: str, code: str = "invalid_json_object") -> Problem:
-    """BadRequestProblem, as `POST …/messages` answers it: `errors` is an object there."""
-    payload: JsonObject = {
-        "message": message,
-        "errors": {"code": code, "message": message},
-        "referenceId": _reference(),
-    }
-    return Problem(400, payload)
+    """A body that is wrong, in the shape that most calls have."""
+    errors = [{"code": code, "message": message}]
+    return Problem(400, {"message": message, "errors": errors, "referenceId": _reference()})
+
+
+def bad_message(problem: Problem) -> Problem:
+    """The same as BadRequestProblem, as `POST …/messages` answers it: `errors` is one object there."""
+    errors = problem.payload.get("errors")
+    if problem.status != 400 or not isinstance(errors, list):
+        return problem
+    return Problem(400, {**problem.payload, "errors": errors[0]}, problem.headers)
 
 
 def invalid_parameter(message: str) -> Problem:
@@ -64,6 +68,19 @@ def unauthorized() -> Problem:
 def forbidden(error: str) -> Problem:
     """ForbiddenViolationProblem: `errors` are plain strings here."""
     return Problem(403, {"message": "The tenant does not belong to customer.", "errors": [error]})
+
+
+FORBIDDEN_AS_OBJECTS = (("POST", "channels"), ("POST", "attachments"))
+"""The calls, by method and operation, whose 403 has errors of code and message."""
+
+
+def as_objects(problem: Problem, code: str) -> Problem:
+    """The same problem with each plain string of its errors made an object."""
+    errors = problem.payload.get("errors")
+    if not isinstance(errors, list):
+        return problem
+    objects = [{"code": code, "message": each} if isinstance(each, str) else each for each in errors]
+    return Problem(problem.status, {**problem.payload, "errors": objects}, problem.headers)
 
 
 def not_found(kind: str, identifier: str) -> Problem:
