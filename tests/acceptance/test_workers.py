@@ -54,6 +54,10 @@ def test_a_worker_frozen_past_its_lease_and_woken_sends_and_commits_nothing(
     stage: Stage, start_second: Start
 ) -> None:
     pid = stage.worker_pid()
+    in_step = stage.talk("works")
+    in_step.say("frozen-step")
+    stage.signalled("frozen-step.begun")
+    in_step.texts(1)
     before, after = stage.talk("holds"), stage.talk("parrot", id="gate-frozen")
     before.say("frozen")
     stage.signalled("frozen.begun")
@@ -68,13 +72,21 @@ def test_a_worker_frozen_past_its_lease_and_woken_sends_and_commits_nothing(
             eventually(after.deliveries, within=5, what="the commit")
             at_commit.release()
             second = start_second()
+            steps = stage.signals / "frozen-step.begun"
+            eventually(lambda: len(steps.read_text().splitlines()) == 2, within=20, what="the step again")
+            stage.signal("frozen-step.go")
+            in_step.said("One moment…", "Live: by 2")
             before.said("held frozen")
             after.said("about to be sent", "and more")
             owners = "SELECT w.pid FROM conversation c JOIN worker w ON w.id = c.owner WHERE c.id = $1"
-            assert {stage.value(owners, talk.number) for talk in (before, after)} <= {second.pid, None}
+            assert {stage.value(owners, talk.number) for talk in (before, after, in_step)} <= {
+                second.pid,
+                None,
+            }
             assert not alive(stage, pid)
     # It renews its lease only after everything that waited in its event loop has had its turn.
     eventually(lambda: alive(stage, pid), within=20, what="the woken worker")
+    in_step.said("One moment…", "Live: by 2")
     before.said("held frozen")
     after.said("about to be sent", "and more")
     sent = stage.sandbox(calls.rest_calls(conversation=after.id, operation="send_message")).calls
