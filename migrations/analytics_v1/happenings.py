@@ -1,6 +1,6 @@
 """Views of deliveries, Prefect runs, events and marks."""
 
-# ruff: noqa: E501, S608 - SQL and what its columns mean, a line each
+# ruff: noqa: E501 - SQL and what its columns mean, a line each
 
 from __future__ import annotations
 

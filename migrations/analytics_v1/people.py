@@ -1,6 +1,6 @@
 """Views of handovers and contacts."""
 
-# ruff: noqa: E501, S608 - SQL and what its columns mean, a line each
+# ruff: noqa: E501 - SQL and what its columns mean, a line each
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Views of the counts by the hour. Test conversations are left out; times are UTC."""
 
-# ruff: noqa: E501, S608 - SQL and what its columns mean, a line each
+# ruff: noqa: E501 - SQL and what its columns mean, a line each
 
 from __future__ import annotations
 

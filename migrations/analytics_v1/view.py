@@ -1,6 +1,6 @@
 """A view as a list of columns: name, expression and what it means, side by side."""
 
-# ruff: noqa: E501, S608 - SQL and what its columns mean, a line each
+# ruff: noqa: S608 - SQL and what its columns mean, a line each
 
 from __future__ import annotations
 
