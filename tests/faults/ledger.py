@@ -1,0 +1,137 @@
+"""What Parley's database says, read once when all is quiet."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from tests.faults.stage import Stage
+
+_OPEN = """
+    SELECT (SELECT count(*) FROM event WHERE processed_at IS NULL)
+         + (SELECT count(*) FROM dialog WHERE status = 'running')
+         + (SELECT count(*) FROM delivery WHERE status IN ('waiting', 'sending', 'in_doubt'))
+"""
+
+_EVENTS = """
+    SELECT e.id, e.event_id, e.type, e.outcome, e.processed_at IS NOT NULL AS handled, e.late,
+           c.external_id AS talk,
+           e.payload->'data'->>'text' AS text, e.payload->'data'->>'isEcho' = 'true' AS echo
+    FROM event e LEFT JOIN conversation c ON c.id = e.conversation_id ORDER BY e.id
+"""
+
+#: The inputs the bot was given, in the order it was given them.
+_INPUTS = """
+    SELECT c.external_id AS talk, j.event_id FROM journal j
+    JOIN dialog d ON d.id = j.dialog_id JOIN conversation c ON c.id = d.conversation_id
+    WHERE j.kind = 'input' ORDER BY d.id, j.position
+"""
+
+_DELIVERIES = """
+    SELECT d.id, c.external_id AS talk, d.content->>'text' AS text, d.status, d.reason,
+           d.event_id
+    FROM delivery d JOIN conversation c ON c.id = d.conversation_id
+    WHERE d.kind = 'message' ORDER BY d.conversation_id, d.place
+"""
+
+_ATTEMPTS = """
+    SELECT delivery_id, outcome, (extract(epoch FROM started_at) * 1e9)::bigint AS started
+    FROM delivery_attempt ORDER BY delivery_id, number
+"""
+
+#: Lines of the transcript that are there twice.
+_TWICE = """
+    SELECT count(*) FROM (
+        SELECT event_id FROM message WHERE author = 'user' AND event_id IS NOT NULL
+        GROUP BY event_id HAVING count(*) > 1
+        UNION ALL
+        SELECT delivery_id FROM message WHERE author = 'bot' AND delivery_id IS NOT NULL
+        GROUP BY delivery_id HAVING count(*) > 1) AS twice
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A stored webhook. `text` is a user's or the bot's own words, where it is a message."""
+
+    id: int
+    event_id: str
+    type: str
+    outcome: str | None
+    handled: bool
+    late: bool
+    talk: str | None
+    text: str | None
+    echo: bool
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it is something a user wrote."""
+        return self.type == "MESSAGE" and not self.echo
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request of a delivery; when it was begun, in ns since 1970."""
+
+    outcome: str | None
+    started: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One reply, with its attempts."""
+
+    id: int
+    text: str
+    status: str
+    reason: str | None
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass
+class Ledger:
+    """Everything that was stored."""
+
+    events: list[Event] = field(default_factory=list)
+    inputs: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Conversation → ids of the events its bot was given."""
+    deliveries: dict[str, list[Delivery]] = field(default_factory=lambda: defaultdict(list))
+    transcript_twice: int = 0
+    incidents: dict[str, int] = field(default_factory=dict)
+    claims: int = 0
+
+
+async def quiet(stage: Stage, *, within: float) -> int:
+    """Wait until nothing is left to do; how much is left when the time is over."""
+    deadline = time.monotonic() + within
+    calm = 0
+    while True:
+        left = int((await stage.rows(_OPEN))[0][0])
+        calm = calm + 1 if left == 0 else 0
+        if calm == 3 or time.monotonic() > deadline:
+            return left
+        await asyncio.sleep(0.5)
+
+
+async def read(stage: Stage) -> Ledger:
+    """The ledger as it is now."""
+    attempts: dict[int, list[Attempt]] = defaultdict(list)
+    for row in await stage.rows(_ATTEMPTS):
+        attempts[row["delivery_id"]].append(Attempt(row["outcome"], row["started"]))
+    ledger = Ledger()
+    for row in await stage.rows(_EVENTS):
+        ledger.events.append(Event(**{**row, "echo": bool(row["echo"])}))
+    for row in await stage.rows(_INPUTS):
+        ledger.inputs[row["talk"]].append(row["event_id"])
+    for row in await stage.rows(_DELIVERIES):
+        ledger.deliveries[row["talk"]].append(
+            Delivery(row["id"], row["text"] or "", row["status"], row["reason"], tuple(attempts[row["id"]]))
+        )
+    ledger.transcript_twice = (await stage.rows(_TWICE))[0][0]
+    for row in await stage.rows("SELECT kind, count(*) AS number FROM incident GROUP BY kind"):
+        ledger.incidents[row["kind"]] = row["number"]
+    ledger.claims = (await stage.rows("SELECT COALESCE(sum(epoch), 0) FROM conversation"))[0][0]
+    return ledger
