@@ -217,7 +217,8 @@ class Talk:
         assert rehearsal is not None
         self._need = Finished()  # also if the bot raises: what comes next starts it again
         self._need = rehearsal.feed(kind, content)
-        self._session = rehearsal.session
+        ended = isinstance(self._need, Finished) and self._need.ends_session
+        self._session = {} if ended else rehearsal.session
         replies = [Reply.from_json(output) for output in rehearsal.outputs()]
         self.replies += replies
         return replies

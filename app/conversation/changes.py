@@ -38,6 +38,19 @@ class Changes:
     conversation: Row = field(default_factory=dict)
     contact: Row | None = None
     """The contact's identity and profile, to be inserted or merged."""
+    contact_news: Row | None = None
+    """What the bot learned of the contact; None removes a field."""
+    contact_inactive: bool = False
+    contact_seen: int | None = None
+    """The contact whose session begins."""
+    forget_contact: bool = False
+    """The contact's details go with the session."""
+    erased: list[int] = field(default_factory=list)
+    """Sessions that have ended and whose replays' data goes with them."""
+    erase_events: list[int] = field(default_factory=list)
+    """Events handled outside any session, of which nothing is kept."""
+    release_held: bool = False
+    """Events that waited for the end of a handover wait to be handled again."""
     withhold: bool = False
     """Deliveries of messages that wait are withheld: a human answers now."""
     turn: bool = False
@@ -45,6 +58,17 @@ class Changes:
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
+
+    @property
+    def touches_contact(self) -> bool:
+        """Whether there is anything to write of the contact."""
+        return bool(
+            self.contact is not None
+            or self.contact_news is not None
+            or self.contact_inactive
+            or self.contact_seen is not None
+            or self.forget_contact
+        )
 
     def journal_entry(self, dialog_id: int, position: int, entry: Entry) -> None:
         """Append an entry to a dialog's journal."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
 from random import Random
-from types import MappingProxyType, coroutine
+from types import coroutine
 from typing import Any, Literal, Never, TypeVar, overload
 
 from app.conversation import content as contents
 from app.conversation import marks
+from app.conversation.contact import Contact
 from app.conversation.content import Card, QuickReply
 from app.conversation.journal import Entry
 from app.conversation.jsonvalue import copy_json
@@ -21,6 +22,7 @@ from app.conversation.message import Message
 from app.conversation.needs import RunSteps, StepSpec
 from app.conversation.outcome import HandoverOutcome
 from app.conversation.params import call, handover_params, seconds, step_spec
+from app.conversation.privacy.stretch import Analytics, Private
 from app.conversation.tape import Tape
 from app.errors import BotError, NoAnswer, StepFailed, StepInterrupted
 
@@ -46,6 +48,7 @@ class Chat:
     """One dialog with a user. Never keep it beyond the bot's own call."""
 
     __slots__ = (
+        "_analytics",
         "_calls",
         "_contact",
         "_handling",
@@ -63,7 +66,8 @@ class Chat:
         self._tape = tape
         self._seed = seed
         self._session: dict[str, Any] = copy_json(session)
-        self._contact: Mapping[str, Any] = MappingProxyType(copy_json(contact))
+        self._contact = Contact(contact, self._note)
+        self._analytics = Analytics(self._note)
         self._message = Message()
         self._random: Random | None = None
         self._calls = 0  # calls made and not yet awaited
@@ -81,9 +85,19 @@ class Chat:
         return self._session
 
     @property
-    def contact(self) -> Mapping[str, Any]:
-        """What is known of the user: name, email, phone, language, … as 8x8 reports them. Read only."""
+    def contact(self) -> Contact:
+        """What is known of the user: name, email, phone, language, … as 8x8 reports them; see contact.py."""
         return self._contact
+
+    @property
+    def analytics(self) -> Analytics:
+        """What stays out of transcript and analytics: `chat.analytics.drop("text")`."""
+        return self._analytics
+
+    def private(self) -> Private:
+        """`async with chat.private():` keeps what is said meanwhile out of transcript and analytics."""
+        self._calls += 1
+        return Private(self._tape, self._note, self._made)
 
     @property
     def random(self) -> Random:
@@ -259,6 +273,13 @@ class Chat:
         self._calls += 1
         return self._close_handover()
 
+    def end(self) -> Coroutine[Any, Any, Never]:
+        """End the session, and with it the dialog: nothing after it runs. The next input starts anew."""
+        if self._handling:
+            raise BotError("A handler of a handover can't end the session.")
+        self._calls += 1
+        return self._end()
+
     # Each call counts itself when it is made and again when it is awaited: see `_unawaited`.
 
     def _note(self, name: str, content: dict[str, Any]) -> None:
@@ -309,6 +330,16 @@ class Chat:
         if self._awaited():
             await self._refuse()
         return await self._run(specs)
+
+    async def _end(self) -> Never:
+        if self._awaited():
+            await self._refuse()
+        self._tape.end()
+        await self._stop()
+
+    def _made(self) -> None:
+        """A call that was made is used."""
+        self._calls -= 1
 
     async def _close_handover(self) -> None:
         if self._awaited():
@@ -395,7 +426,7 @@ class Chat:
         """What changed from outside comes with an entry."""
         content = entry.content
         if "contact" in content:
-            self._contact = MappingProxyType(copy_json(content["contact"]))
+            self._contact = Contact(content["contact"], self._note)
         if "session" in content:
             self._session.clear()
             self._session.update(copy_json(content["session"]))

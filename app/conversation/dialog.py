@@ -16,9 +16,9 @@ from app.conversation.handover.opening import ask
 from app.conversation.handover.packet import user_data
 from app.conversation.inputs import Input, meaning_of
 from app.conversation.journal import Entry
-from app.conversation.marks import MARKS
 from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive
 from app.conversation.notes import extras, note
+from app.conversation.privacy import noted
 from app.conversation.services import Services
 from app.conversation.state import ConversationState, WaitingEvent
 from app.gateway.meaning import UserInput
@@ -64,7 +64,7 @@ def take_input(draft: Draft, found: Input) -> None:
     """Journal an input in the open dialog and mark its event handled."""
     state, event = draft.state, found.event
     draft.journal(Entry("input", None, found.content(state), draft.now, event.id))
-    if isinstance(found.meaning, UserInput):
+    if isinstance(found.meaning, UserInput) and not draft.in_private():
         user_line(draft, event, found.message)
     draft.handled(event, "input")
 
@@ -94,8 +94,8 @@ def keep(driver: Driver, draft: Draft, *, keep_session: bool = True) -> None:
             _say(draft, entry.content, position)
         elif entry.kind == "handover":
             _handover(draft, entry, position)
-        elif entry.name in MARKS:
-            draft.mark(entry, position)
+        elif entry.kind == "note":
+            noted.take(draft, entry, position)
     assert draft.state.session is not None
     if keep_session:
         draft.state.session.data = driver.session
@@ -107,10 +107,12 @@ def _say(draft: Draft, content: dict[str, Any], position: int) -> None:
     if content.get("to") == "agent":
         user = user_data(draft.state, draft.endpoint, note=content.get("text"))
         draft.deliver("note", {"user": user}, position=position)
-        draft.transcript("bot", at=draft.now, text=content.get("text"), content={"to": "agent"})
+        if not content.get("private"):
+            draft.transcript("bot", at=draft.now, text=content.get("text"), content={"to": "agent"})
         return
     during = {} if draft.state.control == "bot" else {"during_handover": True}
-    draft.deliver("message", {**content, **during}, position=position)
+    private = bool(content.get("private"))
+    draft.deliver("message", {**content, **during}, position=position, transcript=not private)
 
 
 def _handover(draft: Draft, entry: Entry, position: int) -> None:
@@ -133,7 +135,7 @@ def rest(draft: Draft, need: Need) -> None:
     """Leave the dialog as the need says: waiting, or over."""
     match need:
         case Receive():
-            draft.dialog_status("waiting")
+            draft.dialog_status("waiting", private=need.private)
             timer = draft.state.timer("receive")
             if need.timeout is not None:
                 due = need.since + timedelta(seconds=need.timeout)
@@ -142,6 +144,8 @@ def rest(draft: Draft, need: Need) -> None:
                 draft.end_timer(timer, "cancelled")
         case Finished():
             draft.end_dialog("completed", None)
+            if need.ends_session:
+                draft.end_session("ended")
         case Failed():
             fail(draft, "failed", need.summary, kind="bot_failed")
         case Diverged():

@@ -9,6 +9,8 @@ from typing import Any
 from app.conversation.changes import Changes, Row
 from app.conversation.ids import Ids
 from app.conversation.journal import Entry
+from app.conversation.language import languages
+from app.conversation.privacy.lines import shaped
 from app.conversation.state import ConversationState, DialogState, SessionState, TimerState, WaitingEvent
 from app.endpoints import Endpoint
 
@@ -61,6 +63,7 @@ class Draft:
     def handled(self, event: WaitingEvent, outcome: str) -> None:
         """The event needs no further handling."""
         state = self.state
+        before = state.ended_session
         late = state.handled_at is not None and event.at < state.handled_at
         if not late:
             state.handled_at = event.at
@@ -74,6 +77,8 @@ class Draft:
                 "dialog_id": state.dialog.id if state.dialog else None,
             }
         )
+        if state.session is None and (self.endpoint.erases or (before and before.private)):
+            self.changes.erase_events.append(event.id)
 
     def transcript(
         self,
@@ -90,7 +95,9 @@ class Draft:
     ) -> None:
         """Add a line to the transcript."""
         state = self.state
-        self.changes.messages.append(
+        line = shaped(
+            self.endpoint,
+            state,
             {
                 "conversation_id": state.id,
                 "session_id": state.session.id if state.session else None,
@@ -103,10 +110,13 @@ class Draft:
                 "kind": kind,
                 "text": text,
                 "content": content or {},
+                "language": state.session.language if state.session else None,
                 "late": late,
                 "at": at,
-            }
+            },
         )
+        if line is not None:
+            self.changes.messages.append(line)
 
     # sessions
 
@@ -115,7 +125,9 @@ class Draft:
         state = self.state
         state.sessions += 1
         session = SessionState(id=self.ids.session.take(), number=state.sessions, data={}, started_at=at)
+        session.language, session.locale = languages(state.contact.get("language") or self.endpoint.locale)
         state.session = session
+        self.changes.contact_seen = state.contact_id
         self.changes.conversation["sessions"] = state.sessions
         self.changes.sessions.append(
             {
@@ -126,6 +138,8 @@ class Draft:
                 "started_at": at,
                 "last_input_at": None,
                 "active_started": False,
+                "language": session.language,
+                "locale": session.locale,
             }
         )
         return session
@@ -142,6 +156,11 @@ class Draft:
             "active_started": session.active_started,
             "ended_at": self.now if ended else None,
             "end_reason": ended,
+            "storage": session.storage,
+            "private": session.private,
+            "erase": session.private or self.endpoint.erases,
+            "language": session.language,
+            "locale": session.locale,
         }
         for row in self.changes.sessions:
             if row["id"] == session.id:
@@ -159,7 +178,14 @@ class Draft:
         for timer in list(self.state.timers):
             self.end_timer(timer, "cancelled")
         self.save_session(ended=reason)
-        self.state.session = None
+        session = self.state.session
+        if session is not None:
+            self.state.ended_session = session
+            self.state.session = None
+            if session.private or self.endpoint.erases:
+                self.changes.erased.append(session.id)
+            if not self.endpoint.contact_profiles:
+                self.changes.forget_contact = True
 
     # dialogs
 
@@ -189,22 +215,30 @@ class Draft:
                 "started_at": dialog.started_at,
                 "ended_at": None,
                 "error": None,
+                "private": False,
             }
         )
         return dialog
 
-    def dialog_status(self, status: str) -> None:
-        """The open dialog runs or waits."""
+    def in_private(self) -> bool:
+        """Whether the open dialog waits within a private stretch."""
+        return self.state.dialog is not None and self.state.dialog.private
+
+    def dialog_status(self, status: str, *, private: bool | None = None) -> None:
+        """The open dialog runs or waits; `private`: for what stays out of the transcript."""
         dialog = self.state.dialog
-        if dialog is not None and (dialog.status != status or self._is_new(dialog)):
-            dialog.status = status
+        if dialog is None:
+            return
+        private = dialog.private if private is None else private
+        if dialog.status != status or dialog.private != private or self._is_new(dialog):
+            dialog.status, dialog.private = status, private
             self._write_dialog(dialog, status, None, None)
 
     def end_dialog(self, status: str, error: str | None) -> None:
         """Close the open dialog with its timers."""
         dialog = self.state.dialog
         assert dialog is not None
-        self._event_id = self._answered()
+        self._event_id = self.answered()
         for timer in list(self.state.timers):
             if timer.dialog_id == dialog.id:
                 self.end_timer(timer, "cancelled")
@@ -219,10 +253,16 @@ class Draft:
     ) -> None:
         for row in self.changes.dialogs:
             if row["id"] == dialog.id:
-                row.update({"status": status, "error": error, "ended_at": ended})
+                row.update({"status": status, "error": error, "ended_at": ended, "private": dialog.private})
                 return
         self.changes.dialog_updates.append(
-            {"dialog": dialog.id, "status": status, "error": error, "ended_at": ended}
+            {
+                "dialog": dialog.id,
+                "status": status,
+                "error": error,
+                "ended_at": ended,
+                "private": dialog.private,
+            }
         )
 
     def journal(self, entry: Entry, position: int | None = None) -> int:
@@ -291,7 +331,7 @@ class Draft:
                 "conversation_id": state.id,
                 "session_id": state.session.id if state.session else None,
                 "dialog_id": state.dialog.id if state.dialog else None,
-                "event_id": self._answered(),
+                "event_id": self.answered(),
                 "position": position,
                 "kind": kind,
                 "content": content,
@@ -313,7 +353,7 @@ class Draft:
         """What is delivered from here on answers this event."""
         self._event_id = event.id
 
-    def _answered(self) -> int | None:
+    def answered(self) -> int | None:
         """The event that is being answered; after a step or a restart too, where the journal knows it."""
         if self._event_id is None and self.state.dialog is not None:
             fed = (each for each in reversed(self.state.dialog.entries) if each.kind in _TURNS)
@@ -332,7 +372,7 @@ class Draft:
                 "conversation_id": state.id,
                 "session_id": state.session.id if state.session else None,
                 "dialog_id": state.dialog.id if state.dialog else None,
-                "event_id": self._answered(),
+                "event_id": self.answered(),
                 "position": position,
                 "kind": entry.name,
                 "value": entry.content["value"],

@@ -12,6 +12,7 @@
 | signal | queued, active or inactive | {} or {"count"}: what happened to the handover meanwhile |
 | outcome | | how the handover ended: see outcome.py |
 | note | | anything; a replay skips it. Named understood, intent or goal: {"value"}, see marks.py |
+| note | private, drop, contact, contact_inactive | see privacy/stretch.py and contact.py |
 """
 
 from __future__ import annotations

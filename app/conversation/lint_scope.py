@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from app.conversation.lint_module import BotModule, Function, bound_names
 
 #: What is awaited of Chat.
-AWAITED = frozenset({"say", "ask", "receive", "step", "steps", "handover", "close_handover"})
+AWAITED = frozenset(
+    {"say", "ask", "receive", "step", "steps", "handover", "close_handover", "end", "private"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
     """The conversation as stored. At a take-over the runs that the dead owner left are closed as Crashed."""
     row = (
         await connection.execute(
-            select(_CONVERSATION, _CONTACT.c.profile)
+            select(_CONVERSATION, _CONTACT.c.profile, _CONTACT.c.identity)
             .outerjoin(_CONTACT, _CONTACT.c.id == _CONVERSATION.c.contact_id)
             .where(_CONVERSATION.c.id == conversation_id)
         )
@@ -45,6 +45,7 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
         channel=row.channel,
         contact_id=row.contact_id,
         contact=row.profile or {},
+        contact_identity=row.identity,
         state=row.state,
         state_at=row.state_at,
         assignment=row.assignment,
@@ -54,7 +55,7 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
         deaths=row.deaths,
     )
     if state.sessions:
-        state.session = await _session(connection, conversation_id)
+        await _session(connection, state)
         state.dialog = await _dialog(connection, conversation_id)
         state.timers = await _timers(connection, conversation_id)
     if state.sessions or state.control != "bot":
@@ -80,14 +81,13 @@ async def _handover(connection: AsyncConnection, state: ConversationState) -> No
         state.handover = handover
 
 
-async def _session(connection: AsyncConnection, conversation_id: int) -> SessionState | None:
-    query = select(_SESSION).where(
-        _SESSION.c.conversation_id == conversation_id, _SESSION.c.ended_at.is_(None)
-    )
-    row = (await connection.execute(query)).one_or_none()
+async def _session(connection: AsyncConnection, state: ConversationState) -> None:
+    """The newest session: the open one, or the last that ended."""
+    query = select(_SESSION).where(_SESSION.c.conversation_id == state.id)
+    row = (await connection.execute(query.order_by(_SESSION.c.number.desc()).limit(1))).one_or_none()
     if row is None:
-        return None
-    return SessionState(
+        return
+    session = SessionState(
         id=row.id,
         number=row.number,
         data=row.data,
@@ -96,7 +96,15 @@ async def _session(connection: AsyncConnection, conversation_id: int) -> Session
         runs=row.runs,
         divergences=row.divergences,
         active_started=row.active_started,
+        language=row.language,
+        locale=row.locale,
+        storage=row.storage,
+        private=row.private,
     )
+    if row.ended_at is None:
+        state.session = session
+    else:
+        state.ended_session = session
 
 
 async def _dialog(connection: AsyncConnection, conversation_id: int) -> DialogState | None:
@@ -112,6 +120,7 @@ async def _dialog(connection: AsyncConnection, conversation_id: int) -> DialogSt
         session_data=row.session_data,
         contact_data=row.contact_data,
         status=row.status,
+        private=row.private,
         entries=await journal_entries(connection, row.id),
     )
 

@@ -46,11 +46,15 @@ class StepCall:
 
 @dataclass(frozen=True, slots=True)
 class Receive:
-    """Feed an `input`, or a `timeout` when `timeout` seconds have passed since `since` (None: never)."""
+    """Feed an `input`, or a `timeout` when `timeout` seconds have passed since `since` (None: never).
+
+    `private`: what is fed stays out of transcript and analytics.
+    """
 
     position: int
     timeout: float | None
     since: datetime
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,9 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The bot returned: the dialog is over."""
+    """The bot returned: the dialog is over; with `ends_session` (`chat.end()`) the session too."""
+
+    ends_session: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.conversation.draft import Draft
 from app.conversation.handover.following import follow, remember, session_over
+from app.conversation.language import languages
 from app.conversation.state import ConversationState, WaitingEvent
 from app.gateway import meaning as gateway
 
@@ -99,11 +100,16 @@ def take_contact(draft: Draft, meaning: gateway.StateChange) -> None:
         profile["custom"] = custom
     state = draft.state
     state.contact = {**state.contact, **profile}
+    who = identity(state.external_id, user.get("userId"), meaning.msisdn, state.channel)
     draft.changes.contact = {
         "endpoint": state.endpoint,
-        "identity": identity(state.external_id, user.get("userId"), meaning.msisdn, state.channel),
+        "identity": who if draft.endpoint.contact_profiles else f"conversation:{state.external_id}",
         "profile": profile,
     }
+    told = languages(profile.get("language"))
+    if state.session is not None and told[0] and told != (state.session.language, state.session.locale):
+        state.session.language, state.session.locale = told
+        draft.save_session()
 
 
 def identity(external_id: str, user_id: Any, msisdn: str | None, channel: str | None) -> str:

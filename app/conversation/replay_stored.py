@@ -20,6 +20,7 @@ from app.errors import ConfigurationError
 _DIALOG = metadata.tables["dialog"]
 _CONVERSATION = metadata.tables["conversation"]
 _JOURNAL = metadata.tables["journal"]
+_SESSION = metadata.tables["session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ def _dialogs(since: datetime | None, endpoint: str | None) -> Select[Any]:
     query = (
         select(_DIALOG, _CONVERSATION.c.endpoint, _CONVERSATION.c.external_id)
         .join(_CONVERSATION, _CONVERSATION.c.id == _DIALOG.c.conversation_id)
-        .where(_DIALOG.c.status != "diverged")
+        .join(_SESSION, _SESSION.c.id == _DIALOG.c.session_id)
+        .where(_DIALOG.c.status != "diverged", ~_SESSION.c.erase | _SESSION.c.ended_at.is_(None))
         .order_by(_DIALOG.c.id)
     )
     wanted: list[ColumnElement[bool]] = [_DIALOG.c.ended_at.is_(None)]

@@ -37,6 +37,8 @@ class DialogState:
     session_data: dict[str, Any]
     contact_data: dict[str, Any]
     status: str = "running"
+    private: bool = False
+    """It waits within a private stretch."""
     entries: list[Entry] = field(default_factory=list)
 
 
@@ -74,6 +76,12 @@ class SessionState:
     runs: int = 0
     divergences: int = 0
     active_started: bool = False
+    language: str | None = None
+    locale: str | None = None
+    storage: dict[str, Any] = field(default_factory=dict)
+    """What the endpoint's transformers keep."""
+    private: bool = False
+    """There was a private stretch: what its replays need is erased at its end."""
 
 
 @dataclass(slots=True)
@@ -86,6 +94,7 @@ class ConversationState:
     epoch: int
     channel: str | None = None
     contact_id: int | None = None
+    contact_identity: str | None = None
     contact: dict[str, Any] = field(default_factory=dict)
     state: str = "created"
     state_at: datetime | None = None
@@ -97,6 +106,8 @@ class ConversationState:
     due: bool = True
     """Whether something was left to do at once when it was last written."""
     session: SessionState | None = None
+    ended_session: SessionState | None = None
+    """The one before, or the last one where none is open."""
     dialog: DialogState | None = None
     timers: list[TimerState] = field(default_factory=list)
     handover: HandoverState | None = None

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.sql.expression import bindparam
 
+from app.contacts.store import write_contact
 from app.conversation.changes import Changes, Row
 from app.conversation.handover.store import write_handovers
 from app.conversation.owned import Owned
+from app.conversation.privacy.erasure import erase
 from app.conversation.state import ConversationState, WaitingEvent
 from app.database.direct import direct
 from app.database.recordset import as_json, inserting, rows
@@ -49,7 +48,9 @@ _TIMER_ENDED_COLUMNS = {"timer": "bigint", "timer_ended": "timestamptz", "timer_
 
 _SESSION = """
 UPDATE session SET data = new.data, last_input_at = new.last_input_at, ended_at = new.ended_at,
-    end_reason = new.end_reason, divergences = new.divergences, active_started = new.active_started
+    end_reason = new.end_reason, divergences = new.divergences, active_started = new.active_started,
+    storage = new.storage, private = new.private, erase = new.erase,
+    language = new.language, locale = new.locale
 FROM {rows} WHERE session.id = new.session
 """
 _SESSION_COLUMNS = {
@@ -60,13 +61,28 @@ _SESSION_COLUMNS = {
     "end_reason": "text",
     "divergences": "bigint",
     "active_started": "boolean",
+    "storage": "jsonb",
+    "private": "boolean",
+    "erase": "boolean",
+    "language": "text",
+    "locale": "text",
 }
 
 _DIALOG = """
-UPDATE dialog SET status = new.status, error = new.error, ended_at = new.ended_at
+UPDATE dialog SET status = new.status, error = new.error, ended_at = new.ended_at, private = new.private
 FROM {rows} WHERE dialog.id = new.dialog
 """
-_DIALOG_COLUMNS = {"dialog": "bigint", "status": "text", "error": "text", "ended_at": "timestamptz"}
+_DIALOG_COLUMNS = {
+    "dialog": "bigint",
+    "status": "text",
+    "error": "text",
+    "ended_at": "timestamptz",
+    "private": "boolean",
+}
+
+_RELEASE_HELD = """
+UPDATE event SET processed_at = NULL, outcome = NULL WHERE conversation_id = $1 AND outcome = 'held'
+"""
 
 #: A message that came back is assigned to the first delivery that waits for it: one with the same text if
 #: there is one, else the first that was sent. One echo confirms one delivery, and ends the doubt about it.
@@ -91,19 +107,6 @@ UPDATE delivery SET status = 'withheld', ended_at = now(), next_attempt_at = NUL
 WHERE conversation_id = $1 AND kind = 'message' AND status = 'waiting'
     AND NOT COALESCE(CAST(content->>'during_handover' AS boolean), false)
 """
-
-_CONTACT = (
-    text(
-        """
-    INSERT INTO contact (endpoint, identity, profile) VALUES (:endpoint, :identity, :profile)
-    ON CONFLICT (endpoint, identity) DO UPDATE
-        SET profile = contact.profile || EXCLUDED.profile, last_seen_at = now()
-    RETURNING id, profile
-    """
-    )
-    .bindparams(bindparam("profile", type_=JSONB))
-    .columns(profile=JSONB)
-)
 
 
 async def waiting_events(engine: AsyncEngine, conversation_id: int, *, most: int = 50) -> list[WaitingEvent]:
@@ -156,8 +159,8 @@ def _as_one(parts: tuple[str, ...]) -> str:
 
 async def write(holding: Owned, state: ConversationState, changes: Changes, attempts: list[Row]) -> None:
     """Write gathered changes, and the attempts of deliveries among them. Rows find those they name."""
-    if changes.contact is not None:
-        await _write_contact(holding, state, changes, changes.contact)
+    if changes.touches_contact:
+        await write_contact(await holding.sqlalchemy(), state, changes)
     together = Together(holding)
     together.update(_SESSION, _SESSION_COLUMNS, changes.session_updates)
     together.update(_DIALOG, _DIALOG_COLUMNS, changes.dialog_updates)
@@ -183,14 +186,11 @@ async def write(holding: Owned, state: ConversationState, changes: Changes, atte
         await holding.fetch(_CONFIRM, state.id, echo["text"] or "", echo["at"])
     if changes.handovers or changes.handover_updates or changes.transitions:
         await write_handovers(await holding.sqlalchemy(), changes)
+    if changes.release_held:
+        await holding.fetch(_RELEASE_HELD, state.id)
+    if changes.erased or changes.erase_events:
+        await erase(await holding.sqlalchemy(), state.id, changes)
     holding.columns.update(changes.conversation)
-
-
-async def _write_contact(holding: Owned, state: ConversationState, changes: Changes, contact: Row) -> None:
-    connection = await holding.sqlalchemy()
-    row = (await connection.execute(_CONTACT, contact)).one()
-    state.contact_id, state.contact = row.id, row.profile
-    changes.conversation["contact_id"] = row.id
 
 
 async def insert_rows(holding: Owned, table: str, new: list[dict[str, Any]]) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from app.conversation.journal import Entry
-from app.conversation.needs import Diverged, Failed, Handover, Need, Receive, StepCall, StepSpec
+from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive, StepCall, StepSpec
 from app.errors import BotError
 
 
@@ -40,6 +40,8 @@ class Tape:
         self.produced: list[tuple[int, Entry]] = []
         self.need: Need | None = None
         self.closed = False
+        self.private = 0
+        """How many private stretches the bot is in, one within the other."""
         self._dialog_key = dialog_key
         self._now = now
         self._max_outputs = max_outputs
@@ -62,7 +64,7 @@ class Tape:
         if self._outputs >= self._max_outputs and self.upcoming() is None:
             self._fail(f"The bot said more than {self._max_outputs} things without waiting for an answer.")
             return None
-        position = self._act("output", None, content)
+        position = self._act("output", None, {**content, "private": True} if self.private else content)
         if position is not None:
             self._outputs += 1
         return position
@@ -109,7 +111,7 @@ class Tape:
             if len(self.entries) >= self._max_entries:
                 self._fail(f"The dialog has more than {self._max_entries:,} entries.")
                 return None
-            self.need = Receive(self.place, timeout, self.at)
+            self.need = Receive(self.place, timeout, self.at, self.private > 0)
             return None
         if entry.kind != "input" and (entry.kind != "timeout" or timeout is None):
             self._diverge("input" if timeout is None else "input or timeout", entry)
@@ -132,6 +134,14 @@ class Tape:
         entries.append(entry)
         self.produced.append((place, entry))
         self.place = place + 1
+
+    def end(self) -> None:
+        """The bot ends the session: nothing may follow."""
+        left = self.upcoming()
+        if left is None:
+            self.need = Finished(ends_session=True)
+        else:
+            self._diverge("the end of the session", left)
 
     def hand_over(self, params: dict[str, Any]) -> int | None:
         """The position of a handover's entry."""

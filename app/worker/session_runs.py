@@ -132,7 +132,7 @@ class SessionRuns:
 
     def _record(self, run: Run) -> None:
         """Once the session is stored and the run is known: the row that ties them together."""
-        session, flow_run = self._state.session, run.flow_run_id
+        session, flow_run = self._state.session or self._state.ended_session, run.flow_run_id
         if (
             self._row is not None
             or session is None

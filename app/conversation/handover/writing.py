@@ -72,6 +72,8 @@ def set_control(draft: Draft, control: str) -> None:
     draft.changes.conversation["control"] = control
     if control == "human":
         draft.changes.withhold = True
+    elif control == "bot":
+        draft.changes.release_held = True
 
 
 def save(draft: Draft, handover: HandoverState, machine: Machine) -> None:
