@@ -49,6 +49,14 @@ _REVIVE = text(
 
 _DUE = text("UPDATE conversation SET due_at = LEAST(due_at, now()) WHERE id = :id")
 
+#: The hours these deliveries were counted in are counted again.
+_RECOUNT = text(
+    """
+    UPDATE rollup_progress SET settled = false WHERE hour IN (
+        SELECT date_trunc('hour', created_at, 'UTC') FROM delivery WHERE id = ANY(:ids))
+    """
+).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
+
 _TELL = text("SELECT pg_notify(:channel, :ids)")
 
 
@@ -113,5 +121,6 @@ async def _revive(
         if (await connection.execute(_REVIVE, values)).scalar_one_or_none() is not None:
             revived.append(id)
     if revived:
+        await connection.execute(_RECOUNT, {"ids": revived})
         await connection.execute(_DUE, {"id": conversation_id})
     return revived
