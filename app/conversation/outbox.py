@@ -149,7 +149,8 @@ class Outbox:
                     await holding.sqlalchemy(), services.ids.timer, state.id, head.content, now
                 )
                 state.timers.append(timer)
-            return await take(holding, state, endpoint, services.pauses, services.now()), dead
+            read = head.delivery_id if isinstance(head, Reading) else None
+            return await take(holding, state, endpoint, services.pauses, services.now(), read=read), dead
 
     def _incident(
         self, kind: str, conversation_id: int | None, detail: dict[str, object]

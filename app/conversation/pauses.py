@@ -39,6 +39,8 @@ _PROBE = text(
     """
 )
 
+_PROBE_DUE = text("SELECT 1 FROM endpoint_state WHERE endpoint = :endpoint AND probe_at <= now()")
+
 _RESUME = text(
     """
     WITH resumed AS (
@@ -116,6 +118,10 @@ class Pauses:
         """True for the one delivery a minute that tries whether the endpoint answers again."""
         row = await connection.execute(_PROBE, {"endpoint": endpoint, "every": PROBE_EVERY})
         return row.one_or_none() is not None
+
+    async def probe_due(self, connection: AsyncConnection, endpoint: str) -> bool:
+        """Whether `may_probe` would say yes now."""
+        return (await connection.execute(_PROBE_DUE, {"endpoint": endpoint})).one_or_none() is not None
 
     async def resume(self, endpoint: str) -> None:
         """Let the endpoint's deliveries go on."""

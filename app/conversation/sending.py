@@ -33,7 +33,7 @@ READ_AGAIN = timedelta(seconds=2)
 READINGS = 2
 
 _HEAD = """
-SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at
+SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at, in_doubt_since
 FROM delivery
 WHERE conversation_id = $1 AND status IN ('waiting', 'sending', 'in_doubt')
 ORDER BY place LIMIT 1
@@ -58,7 +58,7 @@ WITH sent AS (
     UPDATE delivery_attempt SET finished_at = $4, outcome = 'sent', status_code = $5
     WHERE delivery_id = $2 AND number = $3 AND finished_at IS NULL
 )
-SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at
+SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at, in_doubt_since
 FROM delivery
 WHERE conversation_id = $1 AND status IN ('waiting', 'sending', 'in_doubt') AND id <> $2
 ORDER BY place LIMIT 1
@@ -133,10 +133,17 @@ def _attempt(delivery_id: int, number: int, now: datetime, timeout: float) -> di
 
 
 async def take(
-    holding: Owned, state: ConversationState, endpoint: Endpoint, pauses: Pauses, now: datetime
+    holding: Owned,
+    state: ConversationState,
+    endpoint: Endpoint,
+    pauses: Pauses,
+    now: datetime,
+    *,
+    read: int | None = None,
 ) -> Head:
-    """Look at the first open delivery and take it if it is due."""
-    return await _take(holding, state, endpoint, pauses, now, await holding.fetchrow(_HEAD, state.id))
+    """Look at the first open delivery and take it if it is due. `read` was looked for at 8x8 just now."""
+    row = await holding.fetchrow(_HEAD, state.id)
+    return await _take(holding, state, endpoint, pauses, now, row, read)
 
 
 async def sent_and_next(
@@ -162,6 +169,7 @@ async def _take(
     pauses: Pauses,
     now: datetime,
     row: asyncpg.Record | None,
+    read: int | None = None,
 ) -> Head:
     while row is not None:
         delivery, status, due = row["id"], row["status"], row["next_attempt_at"]
@@ -176,10 +184,14 @@ async def _take(
             await end(holding, delivery, "withheld", "a human has the conversation", now)
             row = await holding.fetchrow(_HEAD, state.id)
             continue
-        if pauses.paused(endpoint.name) and not await _may_probe(holding, endpoint, pauses):
+        doubted = row["in_doubt_since"] is not None and delivery != read
+        if pauses.paused(endpoint.name) and not await _may_probe(holding, endpoint, pauses, look=doubted):
             look = pauses.next_look(now)
             await holding.fetch(_WAIT, delivery, look)
             return Later(look)
+        if doubted:  # it wasn't there when it was looked for, but that was before it had to wait
+            await holding.fetch(_DOUBT, delivery, now, READINGS, now)
+            return Reading(delivery, row["attempts"], content, READINGS, row["expires_at"])
         await holding.fetch(_SENDING, delivery, now + DOUBT_AFTER)
         number = row["attempts"] + 1
         attempt = _attempt(delivery, number, now, endpoint.deliveries.timeout)
@@ -188,15 +200,25 @@ async def _take(
     return None
 
 
-async def _may_probe(holding: Owned, endpoint: Endpoint, pauses: Pauses) -> bool:
-    return await pauses.may_probe(await holding.sqlalchemy(), endpoint.name)
+async def _may_probe(holding: Owned, endpoint: Endpoint, pauses: Pauses, *, look: bool) -> bool:
+    """Whether it may be tried on a paused endpoint now; with `look` the one probe a minute isn't used up."""
+    connection = await holding.sqlalchemy()
+    if look:
+        return await pauses.probe_due(connection, endpoint.name)
+    return await pauses.may_probe(connection, endpoint.name)
 
 
 async def _found_sending(holding: Owned, row: asyncpg.Record, now: datetime) -> Later:
-    """A request that nobody waits for any more: its owner died. Whether it arrived must be read."""
+    """A request that nobody waits for any more: its owner died.
+
+    Whether a message arrived must be read; everything else may be said to 8x8 again.
+    """
     look = max(now, row["next_attempt_at"] or now)
     await finish_attempt(holding, row["id"], row["attempts"], "abandoned", now)
-    await holding.fetch(_DOUBT, row["id"], now, 0, look)
+    if row["kind"] == "message":
+        await holding.fetch(_DOUBT, row["id"], now, 0, look)
+    else:
+        await holding.fetch(_WAIT, row["id"], look)
     return Later(look)
 
 
@@ -266,7 +288,7 @@ async def settle_reading(holding: Owned, reading: Reading, found: bool | None, n
     if reading.readings + 1 < READINGS:
         await holding.fetch(_DOUBT, delivery, now, reading.readings + 1, now + READ_AGAIN)
         return None
-    if expired:
+    if expired and reading.readings < READINGS:  # the last look before a due attempt takes nothing away
         await end(holding, delivery, "dead", "too old, and it did not arrive", now)
         return "too old, and it did not arrive"
     await holding.fetch(_WAIT, delivery, now)

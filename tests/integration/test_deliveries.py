@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from app.bot import Chat
+from app.gateway.client import GatewayMessage
 from app.gateway.outcome import InDoubt, Outcome, Refused, Retry, Unauthorized
 from tests.integration.scene import Scene, scene
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 LOST = InDoubt(None, "ReadTimeout")
 STORED_BUT_LOST: tuple[Outcome, bool] = (LOST, True)
@@ -152,3 +154,21 @@ async def test_a_request_of_a_dead_worker_is_settled_by_looking(engine: AsyncEng
         await play.later(3)
     assert play.gateway.texts == ["one", "two", "three"]
     assert await play.statuses() == ["sent"] * 3
+
+
+async def test_one_that_was_in_doubt_and_then_had_to_wait_is_looked_for_again_before_it_is_sent(
+    engine: AsyncEngine,
+) -> None:
+    play = await started(engine, counts, LOST)
+    endpoint = play.services.endpoints["support"]
+    async with engine.begin() as connection:
+        await play.services.pauses.pause(connection, endpoint)
+    await play.later(2.5)
+    await play.later(2.5)  # not there, twice; but the endpoint is paused
+    assert await play.statuses() == ["waiting"] * 3
+    play.gateway.there.append(GatewayMessage("0", "one", "bot", play.clock()))
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE endpoint_state SET probe_at = now()")
+    await play.later(20)
+    assert await play.statuses() == ["sent"] * 3
+    assert play.gateway.texts == ["one", "two", "three"]
