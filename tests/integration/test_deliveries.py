@@ -71,7 +71,8 @@ async def test_500_500_202_arrives_once_and_in_order(engine: AsyncEngine) -> Non
         await play.later(2.5)
     assert play.gateway.texts == ["one", "two", "three"]
     attempts = await play.rows(
-        "SELECT outcome FROM delivery_attempt WHERE delivery_id = (SELECT min(id) FROM delivery) ORDER BY number"
+        "SELECT outcome FROM delivery_attempt "
+        "WHERE delivery_id = (SELECT min(id) FROM delivery) ORDER BY number"
     )
     assert [row[0] for row in attempts] == ["in_doubt", "in_doubt", "sent"]
 
@@ -170,5 +171,6 @@ async def test_one_that_was_in_doubt_and_then_had_to_wait_is_looked_for_again_be
     async with engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE endpoint_state SET probe_at = now()")
     await play.later(20)
+    await play.work()
     assert await play.statuses() == ["sent"] * 3
     assert play.gateway.texts == ["one", "two", "three"]
