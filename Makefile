@@ -11,13 +11,16 @@ STAMP := .venv/.installed
 PAGE := app/sandbox/page
 PAGE_STAMP := $(PAGE)/node_modules/.installed
 
-.PHONY: help run page test check format bench lock first-migration clean
+.PHONY: help run chat page test check format bench lock first-migration clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: $(STAMP) try-page ## Install everything and start Parley (stop it with Ctrl-C)
 	@exec $(BIN)/parley up
+
+chat: $(STAMP) ## Talk to a bot in this terminal, while `make run` runs in another
+	@exec $(BIN)/parley chat
 
 page: $(PAGE_STAMP) ## Install the library that draws cards on the sandbox's page
 
