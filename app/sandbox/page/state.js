@@ -23,15 +23,19 @@ export function on(topic, listener) {
   listeners.set(topic, [...(listeners.get(topic) ?? []), listener]);
 }
 
+const TOLD_EVERY = 16; // milliseconds; by a timer and not by frame, so that the title changes in a hidden tab too
 const due = new Set();
+let telling = null;
 
-/** Tell of a change; listeners run once per frame, however often. */
+/** Tell of a change; listeners run once per frame, however often. Resolves when they have. */
 export function changed(topic) {
-  if (due.size === 0) requestAnimationFrame(tellAll);
   due.add(topic);
+  telling ??= new Promise((resolve) => setTimeout(() => resolve(tellAll()), TOLD_EVERY));
+  return telling;
 }
 
 function tellAll() {
+  telling = null;
   const topics = [...due];
   due.clear();
   const wanted = new Set(topics.flatMap((topic) => listeners.get(topic) ?? []));
@@ -70,12 +74,12 @@ export async function reloadFaults() {
   changed("faults");
 }
 
-/** Show a conversation in the `chat` or at the `desk` (null: none). */
+/** Show a conversation in the `chat` or at the `desk` (null: none). Resolves when it is shown. */
 export async function select(part, id) {
   state[part] = id;
   if (id) await open(id);
   changed("selection");
-  changed("messages");
+  await changed("messages");
 }
 
 async function open(id) {
