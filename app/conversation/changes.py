@@ -33,6 +33,8 @@ class Changes:
     handovers: list[Row] = field(default_factory=list)
     handover_updates: list[Row] = field(default_factory=list)
     transitions: list[Row] = field(default_factory=list)
+    handovers_given_up: list[int] = field(default_factory=list)
+    """What waits to be sent for them is withheld."""
     incidents: list[Row] = field(default_factory=list)
     marks: list[Row] = field(default_factory=list)
     conversation: Row = field(default_factory=dict)

@@ -19,8 +19,10 @@ async def commit(services: Services, draft: Draft, *, turn: bool = False) -> Sen
     sending: Sending | None = None
     async with owned(services.engine, state, turn=turn) as holding:
         attempts = []
-        if changes.deliveries and not holding.busy and not services.pauses.paused(endpoint.name):
-            first = changes.deliveries[0]
+        if state.control == "human":
+            draft.withhold("a human has the conversation")
+        first = next((row for row in changes.deliveries if row["status"] == "waiting"), None)
+        if first is not None and not holding.busy and not services.pauses.paused(endpoint.name):
             sending, attempt = first_attempt(first, draft.now, endpoint.deliveries.timeout)
             attempts.append(attempt)
         await write(holding, state, changes, attempts)

@@ -11,7 +11,7 @@ import structlog
 
 from app.conversation.draft import Draft
 from app.conversation.driver import DialogStart, Driver
-from app.conversation.handover.following import end, outcome_due, user_wrote
+from app.conversation.handover.following import end, last_words, outcome_due, user_wrote
 from app.conversation.handover.opening import ask
 from app.conversation.handover.packet import user_data
 from app.conversation.inputs import Input, meaning_of
@@ -133,6 +133,8 @@ def cancels(driver: Driver, text: str) -> bool:
 
 def rest(draft: Draft, need: Need) -> None:
     """Leave the dialog as the need says: waiting, or over."""
+    dialog = draft.state.dialog
+    over = last_words(dialog) if dialog is not None else None
     match need:
         case Receive():
             draft.dialog_status("waiting", private=need.private)
@@ -155,6 +157,9 @@ def rest(draft: Draft, need: Need) -> None:
                 draft.dialog_status("waiting")
         case _:
             raise AssertionError(f"{type(need).__name__} is no rest")
+    ended = over == "user_left" or (over is not None and draft.state.dialog is None)
+    if over is not None and ended and draft.state.control == "bot":
+        draft.end_session(over)
 
 
 def fail(draft: Draft, status: str, summary: str, *, kind: str) -> None:
@@ -163,10 +168,11 @@ def fail(draft: Draft, status: str, summary: str, *, kind: str) -> None:
     assert dialog is not None
     draft.end_dialog(status, summary[:500])
     draft.incident(kind, dialog=dialog.id, bot=dialog.bot, error=summary[:500])
-    draft.deliver("message", {"text": draft.endpoint.on_error.message})
-    queue = draft.endpoint.on_error.handover
-    if queue is not None and draft.state.control == "bot":
-        ask(draft, {"queue": queue, "summary": "The bot could not go on."}, position=None)
+    if draft.state.control == "bot":  # else humans are at it, and the user need not know
+        draft.deliver("message", {"text": draft.endpoint.on_error.message})
+        queue = draft.endpoint.on_error.handover
+        if queue is not None:
+            ask(draft, {"queue": queue, "summary": "The bot could not go on."}, position=None)
     log.error(
         kind, endpoint=draft.state.endpoint, conversation=draft.state.id, dialog=dialog.id, error=summary
     )

@@ -244,6 +244,9 @@ class Draft:
                 self.end_timer(timer, "cancelled")
         self._write_dialog(dialog, status, error, self.now)
         self.state.dialog = None
+        handover = self.state.handover
+        if handover is not None and not handover.machine.open:
+            self.state.handover = None  # nobody is left to hear of its end
 
     def _is_new(self, dialog: DialogState) -> bool:
         return any(row["id"] == dialog.id for row in self.changes.dialogs)
@@ -285,7 +288,7 @@ class Draft:
             if open_timer.position == position and open_timer.due_at == due_at:
                 return
             self.end_timer(open_timer, "cancelled")
-        dialog = self.state.dialog
+        dialog = self.state.dialog if kind == "receive" else None  # a handover outlives its dialog
         timer = TimerState(
             id=self.ids.timer.take(),
             kind=kind,
@@ -340,6 +343,8 @@ class Draft:
                 "created_at": self.now,
                 "expires_at": self.now + timedelta(seconds=self.endpoint.deliveries.max_age),
                 "next_attempt_at": None,
+                "ended_at": None,
+                "reason": None,
             }
         )
         if transcript and kind == "message":
@@ -348,6 +353,17 @@ class Draft:
                 "bot", at=self.now, text=content.get("text"), content=extra, delivery_id=delivery_id
             )
         return delivery_id
+
+    def withhold(self, reason: str, *, handover: int | None = None) -> None:
+        """Withhold what was queued in this transaction: messages of the bot, or all for that handover."""
+        for row in self.changes.deliveries:
+            content = row["content"]
+            if handover is None:
+                meant = row["kind"] == "message" and not content.get("during_handover")
+            else:
+                meant = content.get("handover") == handover and row["kind"] != "return"
+            if meant and row["status"] == "waiting":
+                row.update({"status": "withheld", "reason": reason, "ended_at": self.now})
 
     def answers(self, event: WaitingEvent) -> None:
         """What is delivered from here on answers this event."""

@@ -100,6 +100,8 @@ def session_expired(state: ConversationState, endpoint: Endpoint, event: Waiting
     if timer is not None and timer.due_at >= event.received_at:
         return False
     since = session.last_input_at or session.started_at
+    if state.ended_handover is not None:
+        since = max(since, state.ended_handover.ended_at)
     return event.received_at - since > timedelta(seconds=endpoint.session_expiration)
 
 

@@ -57,8 +57,8 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
     if state.sessions:
         await _session(connection, state)
         state.dialog = await _dialog(connection, conversation_id)
-        state.timers = await _timers(connection, conversation_id)
     if state.sessions or state.control != "bot":
+        state.timers = await _timers(connection, conversation_id)
         await _handover(connection, state)
     if take_over:
         crashed = await connection.execute(_LEFT_RUNNING, {"id": conversation_id})
@@ -68,7 +68,7 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
 
 async def _handover(connection: AsyncConnection, state: ConversationState) -> None:
     """The open handover; or the last one, where the open dialog has not had its outcome yet."""
-    handover, state.handover_ended_at = await last_handover(connection, state.id)
+    handover, state.ended_handover = await last_handover(connection, state.id)
     if handover is None:
         return
     dialog = state.dialog

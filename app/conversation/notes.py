@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from app.conversation.draft import Draft
-from app.conversation.handover.following import follow, remember, session_over
+from app.conversation.handover.following import conversation_over, follow, remember
 from app.conversation.language import languages
 from app.conversation.state import ConversationState, WaitingEvent
 from app.gateway import meaning as gateway
@@ -28,8 +28,7 @@ def note(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning) -> str:
         case gateway.StateChange():
             return state_change(draft, event, meaning)
         case gateway.MemberChange(member_type="user", change="left"):
-            session_over(draft, "user_left")
-            draft.end_session("user_left")
+            _over(draft, "user_left")
             return "noted"
         case gateway.Queued() | gateway.MemberChange() | gateway.Transfer():
             follow(draft, event, meaning)
@@ -73,11 +72,16 @@ def state_change(draft: Draft, event: WaitingEvent, meaning: gateway.StateChange
     if meaning.user is not None or meaning.msisdn is not None:
         take_contact(draft, meaning)
     if meaning.state == "idle":
-        session_over(draft, "idle")
-        draft.end_session("idle")
+        _over(draft, "idle")
     else:
         follow(draft, event, meaning, news=news)
     return "noted"
+
+
+def _over(draft: Draft, reason: str) -> None:
+    """The session ends; but where a handover ended with it, the dialog hears of that first."""
+    if not conversation_over(draft, reason):
+        draft.end_session(reason)
 
 
 def is_older(state: ConversationState, at: datetime) -> bool:

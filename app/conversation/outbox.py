@@ -144,13 +144,22 @@ class Outbox:
                     self._incident("dead_letter", state.id, {"delivery": head.delivery_id, "reason": dead})
                 )
             await insert_rows(holding, "incident", incidents)
-            if dead is not None and isinstance(head, Sending) and head.kind == "assignment":
+            if dead is not None and isinstance(head, Sending) and self._fails_handover(head):
                 timer = await assignment_failed(
                     await holding.sqlalchemy(), services.ids.timer, state.id, head.content, now
                 )
                 state.timers.append(timer)
             read = head.delivery_id if isinstance(head, Reading) else None
             return await take(holding, state, endpoint, services.pauses, services.now(), read=read), dead
+
+    def _fails_handover(self, sending: Sending) -> bool:
+        """Whether this was what the open handover waits for."""
+        handover = self._state.handover
+        return (
+            sending.kind == "assignment"
+            and handover is not None
+            and handover.id == sending.content.get("handover")
+        )
 
     def _incident(
         self, kind: str, conversation_id: int | None, detail: dict[str, object]

@@ -6,6 +6,7 @@ error the memory is thrown away and read again: the database decides what happen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -64,6 +65,25 @@ class HandoverState:
         return fold(self.requested_at, self.signals, since=self.events_since)
 
 
+@dataclass(frozen=True, slots=True)
+class EndedHandover:
+    """What is left to know of a handover that has ended."""
+
+    ended_at: datetime
+    events_until: datetime | None
+    """The newest event that belongs to it, by 8x8's clock: older ones mean nothing to another."""
+    taken_back: bool
+    """It was ended from here, so that an agent may be on the way out."""
+
+    @classmethod
+    def of(cls, ended_at: datetime, signals: Sequence[Signal]) -> EndedHandover:
+        """Of its signals."""
+        events = [signal.at for signal in signals if signal.kind != "ended"]
+        last = signals[-1] if signals else None
+        taken_back = last is not None and last.kind == "ended" and last.value in ("cancelled", "timed_out")
+        return cls(ended_at, max(events, default=None), taken_back)
+
+
 @dataclass(slots=True)
 class SessionState:
     """The open session."""
@@ -111,8 +131,8 @@ class ConversationState:
     dialog: DialogState | None = None
     timers: list[TimerState] = field(default_factory=list)
     handover: HandoverState | None = None
-    handover_ended_at: datetime | None = None
-    """When the newest handover ended, by 8x8's clock."""
+    ended_handover: EndedHandover | None = None
+    """The newest handover, once it has ended."""
     left_running: list[UUID] = field(default_factory=list)
     """Prefect runs that a dead owner left behind."""
 

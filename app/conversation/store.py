@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.contacts.store import write_contact
 from app.conversation.changes import Changes, Row
-from app.conversation.handover.store import write_handovers
+from app.conversation.handover.store import withhold_of_handovers, write_handovers
 from app.conversation.owned import Owned
 from app.conversation.privacy.erasure import erase
 from app.conversation.state import ConversationState, WaitingEvent
@@ -181,6 +181,8 @@ async def write(holding: Owned, state: ConversationState, changes: Changes, atte
     together.insert("mark", changes.marks)
     if changes.withhold:
         await holding.fetch(_WITHHOLD, state.id)
+    if changes.handovers_given_up:
+        await withhold_of_handovers(await holding.sqlalchemy(), state.id, changes)
     await together.write()
     for echo in changes.confirmed:
         await holding.fetch(_CONFIRM, state.id, echo["text"] or "", echo["at"])

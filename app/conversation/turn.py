@@ -14,7 +14,7 @@ from app.conversation import dialog as dialogs
 from app.conversation.commit import commit
 from app.conversation.draft import Draft
 from app.conversation.driver import Driver
-from app.conversation.handover.asking import Told, ask_8x8
+from app.conversation.handover import asking
 from app.conversation.handover.following import due_timers, give_outcome, outcome_due, time_passed
 from app.conversation.inputs import (
     Input,
@@ -79,7 +79,7 @@ class Turns:
         """Handle what `look` found: notes, and at most one input or timeout for the bot."""
         await self._services.ids.reserve()
         clocks = [
-            (timer, await ask_8x8(self._services, self._state, timer))
+            (timer, await asking.ask(self._services, self._state, timer))
             for timer in due_timers(self._state, self._services.now())
         ]
         draft = self._draft()
@@ -114,7 +114,7 @@ class Turns:
 
     # inputs
 
-    def _feed(self, draft: Draft, clocks: list[tuple[TimerState, Told]]) -> bool:
+    def _feed(self, draft: Draft, clocks: list[tuple[TimerState, asking.Told]]) -> bool:
         """Take notes up to the first thing for the bot and journal that; false when there is none."""
         state = self._state
         if outcome_due(state):
@@ -135,7 +135,7 @@ class Turns:
                 return draft.drive
         for timer, told in clocks:
             if timer in state.timers:
-                time_passed(draft, timer, assigned_to=told.assigned_to, failure=told.failure)
+                time_passed(draft, timer, told)
                 if self._handover_moved(draft):
                     return draft.drive
         return receive_timer_due(state, draft.now) and self._time_out(draft)

@@ -35,6 +35,8 @@ class Direct:
 
     async def sqlalchemy(self) -> AsyncConnection:
         """The same connection, and the same transaction, for SQLAlchemy's statements."""
+        if self._connection.in_transaction():  # SQLAlchemy takes it for one already, since the first time
+            return self._connection
         return await self._connection.execution_options(isolation_level="AUTOCOMMIT")
 
 

@@ -10,10 +10,10 @@ from app.conversation.services import Services
 from app.conversation.state import ConversationState, TimerState
 from app.errors import GatewayError
 
-_FAILURE = text(
+_ASSIGNMENT = text(
     """
-    SELECT reason FROM delivery
-    WHERE conversation_id = :id AND kind = 'assignment' AND status = 'dead'
+    SELECT status, reason FROM delivery
+    WHERE conversation_id = :id AND kind = 'assignment' AND CAST(content->>'handover' AS bigint) = :handover
     ORDER BY place DESC LIMIT 1
     """
 )
@@ -21,23 +21,40 @@ _FAILURE = text(
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`assigned_to`: queue, agent, script, None (nobody) or "" (not readable). `failure`: a delivery's."""
+    """What is known now.
+
+    `assigned_to`: queue, agent (whose id is `agent`), script, None (nobody) or "" (not readable). `sent`: 8x8
+    took the assignment. `failure`: why it did not.
+    """
 
     assigned_to: str | None = None
+    agent: str | None = None
+    sent: bool = False
     failure: str | None = None
 
 
-async def ask_8x8(services: Services, state: ConversationState, timer: TimerState) -> Told:
-    """Who has the conversation now; or why its assignment was not taken."""
-    if timer.kind == "handover_failed":
-        async with services.engine.connect() as connection:
-            return Told(failure=(await connection.execute(_FAILURE, {"id": state.id})).scalar_one_or_none())
-    if timer.kind != "handover_left":
+async def ask(services: Services, state: ConversationState, timer: TimerState) -> Told:
+    """Who has the conversation now, and what became of its assignment: whatever this timer is about."""
+    handover = state.handover
+    if handover is None or timer.kind not in ("handover_left", "handover_unheard", "handover_failed"):
         return Told()
+    sent, failure = False, None
+    if timer.kind != "handover_left":
+        async with services.engine.connect() as connection:
+            values = {"id": state.id, "handover": handover.id}
+            row = (await connection.execute(_ASSIGNMENT, values)).one_or_none()
+        if row is not None:
+            sent, failure = row.status == "sent", row.reason
+    if timer.kind == "handover_failed" or (timer.kind == "handover_unheard" and not sent):
+        return Told(sent=sent, failure=failure)
     try:
         shown = await services.gateway.conversation(services.endpoints[state.endpoint], state.external_id)
     except GatewayError:
-        return Told(assigned_to="")
+        return Told(assigned_to="", sent=sent)
     assignment = shown.get("assignment")
-    kind = assignment.get("type") if isinstance(assignment, dict) else None
-    return Told(assigned_to=kind if kind in ("queue", "agent", "script") else None)
+    kind, agent = None, None
+    if isinstance(assignment, dict):
+        kind, agent = assignment.get("type"), assignment.get("id")
+    if kind not in ("queue", "agent", "script"):
+        return Told(sent=sent)
+    return Told(kind, str(agent) if kind == "agent" and agent is not None else None, sent)

@@ -6,17 +6,34 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.conversation.draft import Draft
+from app.conversation.handover.asking import Told
 from app.conversation.handover.machine import LEFT_WAIT, Signal
-from app.conversation.handover.opening import CANCEL, accepted_message, taken_over, watch_inactivity
-from app.conversation.handover.writing import apply, outcome, save
+from app.conversation.handover.opening import (
+    CANCEL,
+    accepted_message,
+    assignment,
+    taken_over,
+    watch_inactivity,
+)
+from app.conversation.handover.writing import UNHEARD_AFTER, apply, outcome, save
 from app.conversation.journal import Entry
-from app.conversation.state import ConversationState, HandoverState, TimerState, WaitingEvent
+from app.conversation.state import (
+    ConversationState,
+    DialogState,
+    EndedHandover,
+    HandoverState,
+    TimerState,
+    WaitingEvent,
+)
 from app.gateway import meaning as gateway
 
 #: A conversation that can't be read after an agent left is taken to be over after this.
 GIVE_UP_READING = timedelta(seconds=60)
+#: After a handover was ended from here, an agent who is still there takes nothing over for so long.
+ON_THE_WAY_OUT = timedelta(seconds=30)
 #: Messages that a handover's outcome holds.
 MOST_MESSAGES = 500
+_TIMERS = ("handover_left", "handover_timeout", "handover_failed", "handover_unheard", "inactivity")
 
 
 def signal_of(meaning: gateway.Meaning, at: datetime) -> Signal | None:
@@ -48,10 +65,19 @@ def follow(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning, *, news:
     handover = draft.state.handover
     if handover is not None and handover.machine.open:
         _advance(draft, handover, signal, event.id)
-    elif signal.kind in ("joined", "wrote") or (signal.kind == "assigned" and news):
-        ended = draft.state.handover_ended_at
-        if ended is None or signal.at > ended:
-            taken_over(draft, min(event.at, draft.now), signal)
+        return
+    human = signal.kind in ("joined", "wrote") or (signal.kind == "assigned" and news)
+    if human and not _of_the_last(draft.state.ended_handover, event):
+        taken_over(draft, min(event.at, draft.now), signal)
+
+
+def _of_the_last(ended: EndedHandover | None, event: WaitingEvent) -> bool:
+    """Whether an agent's event belongs to the handover before, and is nobody who takes over now."""
+    if ended is None:
+        return False
+    if ended.events_until is not None and event.at <= ended.events_until:
+        return True
+    return ended.taken_back and event.received_at < ended.ended_at + ON_THE_WAY_OUT
 
 
 def _advance(draft: Draft, handover: HandoverState, signal: Signal, event_id: int | None) -> None:
@@ -114,21 +140,45 @@ def _asks_to_cancel(handover: HandoverState, message: dict[str, Any]) -> bool:
 
 def end(draft: Draft, handover: HandoverState, status: str, reason: str) -> None:
     """End a handover from our side; the conversation is taken back where that is set up."""
+    draft.withhold("the handover is over", handover=handover.id)
+    draft.changes.handovers_given_up.append(handover.id)
     back = draft.endpoint.handover.return_assignment
     if back is not None:
         draft.deliver("return", {"assignment": back.model_dump(), "handover": handover.id})
-    last = max((signal.at for signal in handover.signals), default=handover.requested_at)
-    apply(draft, handover, Signal("ended", max(draft.now, last), value=status, reason=reason))
+    _ended(draft, handover, status, reason)
 
 
-def session_over(draft: Draft, reason: str) -> None:
-    """The user left, or the conversation fell idle: so ends the handover."""
+def conversation_over(draft: Draft, reason: str) -> bool:
+    """The user left, or the conversation fell idle: so ends the handover, and else the session.
+
+    True where the dialog has the handover's outcome to get first: see `last_words`.
+    """
     handover = draft.state.handover
-    if handover is None or not handover.machine.open:
-        return
-    status = "completed" if handover.machine.status == "active" else "cancelled"
-    last = max((signal.at for signal in handover.signals), default=handover.requested_at)
-    apply(draft, handover, Signal("ended", max(draft.now, last), value=status, reason=reason))
+    if handover is not None and handover.machine.open:
+        status = "completed" if handover.machine.status == "active" else "cancelled"
+        _ended(draft, handover, status, reason)
+    return outcome_due(draft.state)
+
+
+def last_words(dialog: DialogState) -> str | None:
+    """Why the session is over, when what the dialog took last is a handover that ended with it."""
+    for entry in reversed(dialog.entries):
+        if entry.kind in ("input", "timeout", "signal"):
+            return None
+        if entry.kind == "outcome":
+            reason = entry.content.get("reason")
+            return reason if reason in ("idle", "user_left") else None
+    return None
+
+
+def _ended(draft: Draft, handover: HandoverState, status: str, reason: str | None) -> None:
+    at = max(draft.now, _newest(handover))
+    apply(draft, handover, Signal("ended", at, value=status, reason=reason))
+
+
+def _newest(handover: HandoverState) -> datetime:
+    """By 8x8's clock, which is the one that a handover's events are ordered by."""
+    return max((signal.at for signal in handover.signals), default=handover.events_since)
 
 
 # the clock
@@ -136,20 +186,11 @@ def session_over(draft: Draft, reason: str) -> None:
 
 def due_timers(state: ConversationState, now: datetime) -> list[TimerState]:
     """Timers of a handover that are due."""
-    return [
-        timer
-        for timer in state.timers
-        if timer.due_at <= now
-        and timer.kind in ("handover_left", "handover_timeout", "handover_failed", "inactivity")
-    ]
+    return [timer for timer in state.timers if timer.due_at <= now and timer.kind in _TIMERS]
 
 
-def time_passed(draft: Draft, timer: TimerState, *, assigned_to: str | None, failure: str | None) -> None:
-    """A timer is due.
-
-    `assigned_to`: who has the conversation by 8x8's word (queue, agent, script; "" where it can't be read).
-    `failure`: why the assignment was not taken.
-    """
+def time_passed(draft: Draft, timer: TimerState, told: Told) -> None:
+    """A timer is due; `told` is what 8x8 and the database say about it."""
     handover = draft.state.handover
     if handover is None or not handover.machine.open:
         draft.end_timer(timer, "cancelled")
@@ -158,20 +199,44 @@ def time_passed(draft: Draft, timer: TimerState, *, assigned_to: str | None, fai
     machine = handover.machine
     match timer.kind:
         case "handover_left" if machine.leaving_since is not None:
-            if assigned_to == "" and draft.now - machine.leaving_since < GIVE_UP_READING:
+            if told.assigned_to == "" and draft.now - machine.leaving_since < GIVE_UP_READING:
                 draft.set_timer("handover_left", draft.now + LEFT_WAIT)
                 return
-            last = max(signal.at for signal in handover.signals)
-            _advance(draft, handover, Signal("looked", max(draft.now, last), value=assigned_to), None)
+            looked = Signal("looked", _newest(handover), value=told.assigned_to)
+            _advance(draft, handover, looked, None)
         case "handover_timeout" if machine.status != "active":
             end(draft, handover, "timed_out", "nobody came in time")
         case "handover_failed":
-            apply(draft, handover, Signal("ended", draft.now, value="failed", reason=failure))
+            _ended(draft, handover, "failed", told.failure)
+        case "handover_unheard" if machine.status in ("requested", "transferred"):
+            _unheard(draft, handover, timer, told)
         case "inactivity":
             handover.inactive_count += 1
             save(draft, handover, machine)
             watch_inactivity(draft, handover, draft.now)
             tell_bot(draft, handover, "inactive", {"count": handover.inactive_count})
+
+
+def _unheard(draft: Draft, handover: HandoverState, timer: TimerState, told: Told) -> None:
+    """8x8 has told nothing since it was asked: so we look who has the conversation.
+
+    Where nobody has, although the assignment was taken, it is asked for once more and ops are told; then the
+    handover has failed.
+    """
+    asked = timer.position or 0
+    if told.assigned_to in ("queue", "agent"):
+        kind = {"queue": "enqueued", "agent": "assigned"}[told.assigned_to]
+        _advance(draft, handover, Signal(kind, _newest(handover), agent=told.agent), None)
+    elif handover.machine.status == "transferred" and told.assigned_to != "":
+        _ended(draft, handover, "completed", "nobody has the conversation after a transfer")
+    elif told.assigned_to == "" or not told.sent:
+        draft.set_timer("handover_unheard", draft.now + UNHEARD_AFTER, position=asked)
+    elif asked == 0 and handover.queue is not None:
+        draft.incident("handover_unheard", handover=handover.id)
+        draft.deliver("assignment", assignment(handover))
+        draft.set_timer("handover_unheard", draft.now + UNHEARD_AFTER, position=1)
+    else:
+        end(draft, handover, "failed", "8x8 took the assignment, but nobody has the conversation")
 
 
 # the outcome
@@ -197,6 +262,9 @@ def give_outcome(draft: Draft) -> None:
     draft.journal(Entry("outcome", None, outcome(handover), at))
     state.handover = None
     if draft.endpoint.handover.flow_continuation == "restart":
+        over = last_words(dialog)
         draft.end_dialog("completed", None)
+        if over is not None:
+            draft.end_session(over)
     else:
         draft.drive = True

@@ -82,6 +82,8 @@ class Machine:
     """Who is there now; "" stands for an agent whose id isn't known."""
     leaving_since: datetime | None = None
     """The last agent left, and whether that was the end is not known yet."""
+    assigned: bool = False
+    """8x8 said that an agent has it: from then on an assignment to a queue is news."""
 
     @property
     def open(self) -> bool:
@@ -126,22 +128,27 @@ def _after(machine: Machine, signal: Signal) -> Machine:
     match signal.kind:
         case "queued":
             return _queued(machine, signal)
-        case "joined" | "wrote":
+        case "joined":
             return _joined(machine, signal)
-        case "assigned" if machine.status != "active" or (signal.agent or "") not in machine.agents:
-            return _joined(machine, signal)
-        case "enqueued" if machine.status != "active" or machine.leaving_since is not None:
+        case "wrote":
+            return _seen(machine, signal)
+        case "assigned":
+            return _assigned(machine, signal)
+        case "enqueued" if (
+            machine.status != "active" or machine.assigned or machine.leaving_since is not None
+        ):
             return _queued(machine, signal)
         case "left":
             return _left(machine, signal)
         case "transfer":
             return _transferred(machine)
-        case "returned" if machine.status == "active":
+        case "returned" if machine.status in ("active", "transferred"):
             return _ended(machine, "completed", signal.reason, machine.leaving_since or signal.at)
         case "looked":
             return _looked(machine, signal)
         case "ended" if signal.value in ENDS:
-            return _ended(machine, signal.value, signal.reason, signal.at)
+            left = machine.leaving_since if signal.value == "completed" else None
+            return _ended(machine, signal.value, signal.reason, left or signal.at)
         case _:
             return machine
 
@@ -163,6 +170,25 @@ def _joined(machine: Machine, signal: Signal) -> Machine:
         present=present,
         leaving_since=None,
     )
+
+
+def _assigned(machine: Machine, signal: Signal) -> Machine:
+    """8x8 repeats an assignment on any change: of an agent who was there it may be an old one."""
+    known = (signal.agent or "") in machine.agents
+    if known and (machine.status == "transferred" or machine.leaving_since is not None):
+        return machine
+    if known and machine.status == "active":
+        return replace(machine, assigned=True)
+    return replace(_seen(machine, signal), assigned=True)
+
+
+def _seen(machine: Machine, signal: Signal) -> Machine:
+    """An agent is there, though not by way of joining.
+
+    It stands for no member: were it one of those under another name, nobody would ever seem to leave. Too few
+    are no harm, since a `left` only makes us look.
+    """
+    return replace(_joined(machine, signal), present=machine.present or frozenset({""}))
 
 
 def _left(machine: Machine, signal: Signal) -> Machine:
@@ -187,6 +213,7 @@ def _transferred(machine: Machine) -> Machine:
         transfers=machine.transfers + 1,
         present=frozenset(),
         leaving_since=None,
+        assigned=False,
     )
 
 

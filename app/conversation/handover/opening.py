@@ -9,13 +9,14 @@ from typing import Any
 from app.conversation.draft import Draft
 from app.conversation.handover.machine import Signal
 from app.conversation.handover.packet import user_data
-from app.conversation.handover.writing import apply, new_row, set_control
+from app.conversation.handover.writing import apply, new_row, set_control, watch_waiting
 from app.conversation.state import HandoverState
 
 #: Payload of the quick reply by which a user stops waiting.
 CANCEL = "parley:cancel-handover"
-#: How far 8x8's clock may be behind: events of this long before the request are taken to belong to it.
-CLOCKS_DIFFER = timedelta(minutes=2)
+#: How far 8x8's clock may be behind (a webhook that differs more is refused): events that come after the
+#: request and are so much older belong to it, unless they are no newer than those of the handover before.
+CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> None:
@@ -27,29 +28,33 @@ def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> Non
     endpoint, state = draft.endpoint, draft.state
     settings = endpoint.handover
     queue = params.get("queue") or settings.queue
-    cancel_text = params.get("cancel_text") or settings.cancel_text
     timeout: float | None = params.get("timeout") or settings.timeout
+    wants = list(params.get("wants") or ())
+    can_cancel = settings.return_assignment is not None
     chosen: dict[str, Any] = {
         "message": params.get("message") or settings.message,
-        "cancel_text": cancel_text if settings.return_assignment is not None else None,
+        "cancel_text": (params.get("cancel_text") or settings.cancel_text) if can_cancel else None,
         "timeout": timeout,
-        "wants": list(params.get("wants") or ()),
+        "wants": wants if can_cancel else [want for want in wants if want != "cancel"],
     }
     handover = _new(draft, draft.now, queue=queue, position=position, settings=chosen)
     if queue is None:
         apply(draft, handover, Signal("ended", draft.now, value="failed", reason="no queue is set"))
         return
     if settings.return_to_bot is not None:
-        draft.deliver("post_agent", settings.return_to_bot.model_dump())
+        draft.deliver("post_agent", {**settings.return_to_bot.model_dump(), "handover": handover.id})
     packet = user_data(state, endpoint, properties=params.get("properties"), summary=params.get("summary"))
-    assignment = {"assignment": {"type": "queue", "id": queue}, "user": packet, "handover": handover.id}
-    draft.deliver("assignment", assignment)
+    draft.deliver("assignment", {**assignment(handover), "user": packet})
     set_control(draft, handover.machine.control)
     if chosen["message"]:
         draft.deliver("message", accepted_message(handover))
-    if timeout:
-        draft.set_timer("handover_timeout", draft.now + timedelta(seconds=timeout))
+    watch_waiting(draft, handover, heard=False)
     watch_inactivity(draft, handover, draft.now)
+
+
+def assignment(handover: HandoverState) -> dict[str, Any]:
+    """What 8x8 is asked for, without what the agent is told of the user."""
+    return {"assignment": {"type": "queue", "id": handover.queue}, "handover": handover.id}
 
 
 def taken_over(draft: Draft, at: datetime, signal: Signal) -> None:
@@ -65,12 +70,13 @@ def _new(
 ) -> HandoverState:
     state = draft.state
     since = at - CLOCKS_DIFFER
-    if state.handover_ended_at is not None:
-        since = max(since, state.handover_ended_at)
+    before = state.ended_handover
+    if before is not None and before.events_until is not None:
+        since = max(since, before.events_until + timedelta(microseconds=1))
     handover = HandoverState(
         id=draft.ids.handover.take(),
         requested_at=at,
-        events_since=min(since, at),
+        events_since=since,
         queue=queue,
         dialog_id=state.dialog.id if state.dialog is not None and position is not None else None,
         position=position,
@@ -100,7 +106,8 @@ def accepted_message(handover: HandoverState) -> dict[str, Any]:
 
 
 def watch_inactivity(draft: Draft, handover: HandoverState, since: datetime) -> None:
-    """Set the clock of the bot's `on_inactive`."""
-    minutes = draft.endpoint.handover.inactivity
-    if minutes is not None and "inactive" in handover.settings["wants"]:
+    """Set the clock of the bot's `on_inactive`, as long as there is a dialog to be told."""
+    minutes, dialog = draft.endpoint.handover.inactivity, draft.state.dialog
+    told = dialog is not None and dialog.id == handover.dialog_id
+    if minutes is not None and told and "inactive" in handover.settings["wants"]:
         draft.set_timer("inactivity", since + timedelta(minutes=minutes))

@@ -49,7 +49,7 @@ def user_data(
         for key, value in known.items()
         if value is not None and str(key).strip()
     ]
-    user = {name: state.contact[name] for name in _USER if state.contact.get(name)}
+    user = {name: _cut(state.contact[name]) for name in _USER if state.contact.get(name)}
     return {**user, "additionalProperties": pairs[:MOST_PROPERTIES]}
 
 

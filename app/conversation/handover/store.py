@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import bindparam, insert, text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversation.changes import Changes
 from app.conversation.handover.machine import Signal
-from app.conversation.state import HandoverState
+from app.conversation.state import EndedHandover, HandoverState
 from app.database.tables import metadata
 
 _UPDATE = text(
@@ -50,6 +48,23 @@ _MESSAGES = text(
 ).columns(content=JSONB)
 
 
+#: What was to be sent for a handover that is over, and hasn't been. (What takes it back is written later.)
+_WITHHOLD = text(
+    """
+    UPDATE delivery SET status = 'withheld', ended_at = now(), next_attempt_at = NULL,
+        reason = 'the handover is over'
+    WHERE conversation_id = :id AND status = 'waiting'
+        AND CAST(content->>'handover' AS bigint) = :handover
+    """
+)
+
+
+async def withhold_of_handovers(connection: AsyncConnection, conversation_id: int, changes: Changes) -> None:
+    """Withhold what waits to be sent for handovers that were ended from here. Before new deliveries."""
+    for handover in changes.handovers_given_up:
+        await connection.execute(_WITHHOLD, {"id": conversation_id, "handover": handover})
+
+
 async def write_handovers(connection: AsyncConnection, changes: Changes) -> None:
     """Write what changed of handovers: what ends first, since at most one is open."""
     for update in changes.handover_updates:
@@ -62,8 +77,8 @@ async def write_handovers(connection: AsyncConnection, changes: Changes) -> None
 
 async def last_handover(
     connection: AsyncConnection, conversation_id: int
-) -> tuple[HandoverState | None, Any]:
-    """The conversation's newest handover, and when it ended."""
+) -> tuple[HandoverState | None, EndedHandover | None]:
+    """The conversation's newest handover, and what is left of it if it has ended."""
     row = (await connection.execute(_CURRENT, {"id": conversation_id})).one_or_none()
     if row is None:
         return None, None
@@ -83,4 +98,5 @@ async def last_handover(
             for line in messages
         ],
     )
-    return handover, row.ended_at
+    ended = None if row.ended_at is None else EndedHandover.of(row.ended_at, handover.signals)
+    return handover, ended

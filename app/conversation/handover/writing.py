@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from app.conversation.changes import Row
 from app.conversation.draft import Draft
 from app.conversation.handover.machine import LEFT_WAIT, Machine, Signal
-from app.conversation.state import HandoverState
+from app.conversation.state import EndedHandover, HandoverState
 
-#: Signals kept of one handover; more than any real one has.
+#: Signals kept of one handover, more than any real one has. Beyond it the second oldest goes.
 MOST_SIGNALS = 500
-_TIMERS = ("handover_left", "handover_timeout", "inactivity")
+#: A handover that 8x8 has told nothing of for so long is looked after.
+UNHEARD_AFTER = timedelta(seconds=60)
+#: Signals that come again and again and say nothing new: of a row of them the first and the last are kept.
+_REPEATED = ("wrote", "assigned", "enqueued", "returned")
+_TIMERS = ("handover_left", "handover_timeout", "handover_unheard", "inactivity")
 
 
 def apply(draft: Draft, handover: HandoverState, signal: Signal, *, event_id: int | None = None) -> Machine:
     """Take a signal into account: state, row, transition, control and timers; the new state."""
     before = handover.machine
-    if not before.open or len(handover.signals) >= MOST_SIGNALS:
+    if not before.open:
         return before
     first_words = signal.kind == "wrote" and not any(known.kind == "wrote" for known in handover.signals)
-    handover.signals.append(signal)
+    _remember(handover.signals, signal)
     machine = handover.machine
     if machine.status != before.status or first_words:
         draft.changes.transitions.append(
@@ -35,25 +40,56 @@ def apply(draft: Draft, handover: HandoverState, signal: Signal, *, event_id: in
         )
     save(draft, handover, machine)
     set_control(draft, machine.control)
-    _set_left_timer(draft, before, machine)
     if not machine.open:
         _end(draft, handover, machine)
+        return machine
+    _set_left_timer(draft, before, machine)
+    if machine.status in ("queued", "active"):
+        _cancel(draft, "handover_unheard")
+    if machine.status == "active":
+        _cancel(draft, "handover_timeout")
+    elif before.status == "active":
+        watch_waiting(draft, handover, heard=machine.status == "queued")
     return machine
 
 
+def _remember(signals: list[Signal], signal: Signal) -> None:
+    """Keep a signal, but of many alike in a row the first and the last."""
+    alike = [known.kind == signal.kind and known.agent == signal.agent for known in signals[-2:]]
+    if signal.kind in _REPEATED and alike == [True, True]:
+        signals.pop()
+    elif len(signals) >= MOST_SIGNALS:
+        signals.pop(1)
+    signals.append(signal)
+
+
+def watch_waiting(draft: Draft, handover: HandoverState, *, heard: bool) -> None:
+    """Set the clocks of a user who waits: for an agent, and (unless `heard`) for 8x8 to tell of the queue."""
+    timeout = handover.settings.get("timeout")
+    if timeout:
+        draft.set_timer("handover_timeout", draft.now + timedelta(seconds=timeout))
+    if not heard:
+        draft.set_timer("handover_unheard", draft.now + UNHEARD_AFTER)
+
+
 def _set_left_timer(draft: Draft, before: Machine, machine: Machine) -> None:
-    timer = draft.state.timer("handover_left")
     if machine.leaving_since is None:
-        if timer is not None:
-            draft.end_timer(timer, "cancelled")
+        _cancel(draft, "handover_left")
     elif before.leaving_since is None:
         draft.set_timer("handover_left", draft.now + LEFT_WAIT)
+
+
+def _cancel(draft: Draft, kind: str) -> None:
+    timer = draft.state.timer(kind)
+    if timer is not None:
+        draft.end_timer(timer, "cancelled")
 
 
 def _end(draft: Draft, handover: HandoverState, machine: Machine) -> None:
     """Nothing waits any more; the dialog that asked has its outcome to get, so it is due."""
     state = draft.state
-    state.handover_ended_at = machine.ended_at
+    assert machine.ended_at is not None
+    state.ended_handover = EndedHandover.of(machine.ended_at, handover.signals)
     for timer in list(state.timers):
         if timer.kind in _TIMERS:
             draft.end_timer(timer, "cancelled")
@@ -71,7 +107,7 @@ def set_control(draft: Draft, control: str) -> None:
     state.control = control
     draft.changes.conversation["control"] = control
     if control == "human":
-        draft.changes.withhold = True
+        draft.changes.withhold = True  # what other transactions left; `commit` sees to this one's
     elif control == "bot":
         draft.changes.release_held = True
 
