@@ -116,6 +116,14 @@ def endpoints(json: Json = False) -> None:
 
 
 @app.command()
+def deploy() -> None:
+    """Deploy the scheduled flows and install the automations in Prefect. `parley up` does it by itself."""
+    from app.commands import deploy as command
+
+    raise typer.Exit(command.run())
+
+
+@app.command()
 def replay(
     endpoint: EndpointName = None,
     since: Annotated[

@@ -111,13 +111,12 @@ async def pool_is_there(settings: Settings) -> bool:
 
 
 def deploy(settings: Settings, environment: dict[str, str]) -> Process | None:
-    """Start deploying what prefect.yaml names; None where there is no such file (an installed wheel)."""
+    """Start `parley deploy`; None where there is no such file (an installed wheel)."""
     if not (REPOSITORY / "prefect.yaml").exists():
         return None
     variables = {**prefect_environment(settings), **environment}
-    command = [program("prefect"), "--no-prompt", "deploy", "--all"]
     log = log_file(settings, "prefect-deploy")
-    return spawn(command, variables, niceness=LOW, log=log, folder=REPOSITORY)
+    return spawn([*parley(), "deploy"], variables, niceness=LOW, log=log, folder=REPOSITORY)
 
 
 def log_file(settings: Settings, name: str) -> Path:
