@@ -22,6 +22,10 @@ conversations = typer.Typer(help="Conversations, as they are stored.", no_args_i
 deliveries = typer.Typer(help="What is to be sent to 8x8, was, or could not be.", no_args_is_help=True)
 sandbox = typer.Typer(help="A local Chat Gateway; without a command, run it.")
 app.add_typer(sandbox, name="sandbox")
+token = typer.Typer(help="Bearer tokens of services that call /inject and /notify.", no_args_is_help=True)
+key = typer.Typer(help="The key of endpoints that encrypt.", no_args_is_help=True)
+app.add_typer(token, name="token")
+app.add_typer(key, name="key")
 app.add_typer(db, name="db")
 app.add_typer(conversations, name="conversations")
 app.add_typer(deliveries, name="deliveries")
@@ -136,6 +140,22 @@ def replay(
     from app.commands import replay as command
 
     raise typer.Exit(command.run(endpoint=endpoint, since=since, as_json=json))
+
+
+@token.command("new")
+def new_token() -> None:
+    """Print a token, and its hash for endpoints.yaml."""
+    from app.commands import tokens as command
+
+    command.run_token()
+
+
+@key.command("new")
+def new_key() -> None:
+    """Print a key for PARLEY_ENCRYPTION_KEY."""
+    from app.commands import tokens as command
+
+    command.run_key()
 
 
 @db.command()

@@ -21,7 +21,7 @@ from app.conversation.notes import extras, note
 from app.conversation.privacy import noted
 from app.conversation.services import Services
 from app.conversation.state import ConversationState, WaitingEvent
-from app.gateway.meaning import UserInput
+from app.gateway.meaning import Injected, UserInput
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +66,9 @@ def take_input(draft: Draft, found: Input) -> None:
     draft.journal(Entry("input", None, found.content(state), draft.now, event.id))
     if isinstance(found.meaning, UserInput) and not draft.in_private():
         user_line(draft, event, found.message)
+    elif isinstance(found.meaning, Injected):
+        text = found.message["text"] or None
+        draft.transcript("system", at=event.at, text=text, kind="inject", event_id=event.id)
     draft.handled(event, "input")
 
 

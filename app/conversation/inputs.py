@@ -9,7 +9,7 @@ from typing import Any
 from app.conversation.notes import is_older
 from app.conversation.state import ConversationState, WaitingEvent
 from app.endpoints import Endpoint
-from app.gateway.meaning import Meaning, StateChange, UserInput, interpret
+from app.gateway.meaning import Injected, Meaning, StateChange, UserInput, interpret
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def as_input(
     """The event as input for the bot, if it is one as things stand now."""
     if state.control != "bot":
         return None
-    if isinstance(meaning, UserInput):
+    if isinstance(meaning, UserInput | Injected):
         return Input(event, meaning, meaning.message)
     if isinstance(meaning, StateChange) and starts(state, endpoint, event, meaning):
         return Input(event, meaning, start_message(meaning))
@@ -94,7 +94,7 @@ def session_expired(state: ConversationState, endpoint: Endpoint, event: Waiting
     timeout still runs. (A step that runs keeps the input waiting, so it can't expire a session either.)
     """
     session = state.session
-    if session is None or not endpoint.session_expiration or state.control != "bot":
+    if session is None or not endpoint.session_expiration or state.control != "bot" or is_call(event):
         return False
     timer = state.timer("receive")
     if timer is not None and timer.due_at >= event.received_at:
@@ -103,6 +103,11 @@ def session_expired(state: ConversationState, endpoint: Endpoint, event: Waiting
     if state.ended_handover is not None:
         since = max(since, state.ended_handover.ended_at)
     return event.received_at - since > timedelta(seconds=endpoint.session_expiration)
+
+
+def is_call(event: WaitingEvent) -> bool:
+    """Whether a service caused the event, not the user."""
+    return event.type.startswith("PARLEY_")
 
 
 def receive_timer_due(state: ConversationState, moment: datetime) -> bool:

@@ -39,8 +39,9 @@ class Message:
 
     `kind` is "text", "quick_reply" (one was chosen), "card" (one was submitted), "interactive" (a choice on
     WhatsApp, RCS or Viber), "activity" (anything else 8x8 reports) or "start" (the conversation began without
-    a message). `text` is "" where there is none, `payload` what the choice stands for, `data` what a card or
-    an activity carries. `author` is "user"; among the messages of a handover also "agent".
+    a message), or "inject" (a service gave it). `text` is "" where there is none, `payload` what the choice
+    stands for, `data` what a card, an activity or a service carries. `user_id` and `session_id` are set where
+    a service or a transformer gave them. `author` is "user"; among the messages of a handover also "agent".
     """
 
     text: str = ""
@@ -50,6 +51,8 @@ class Message:
     data: Mapping[str, Any] = field(default_factory=dict)
     cards: tuple[Mapping[str, Any], ...] = ()
     author: str = "user"
+    user_id: str | None = None
+    session_id: str | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Message:
@@ -65,11 +68,15 @@ class Message:
             copy_json(data) if data else {},
             tuple(copy_json(cards)) if cards else (),
             value.get("author") or "user",
+            value.get("user_id"),
+            value.get("session_id"),
         )
 
     def to_json(self) -> dict[str, Any]:
         """The form that `from_json` reads."""
+        who = {"user_id": self.user_id, "session_id": self.session_id}
         return {
+            **{name: value for name, value in who.items() if value is not None},
             "kind": self.kind,
             "text": self.text,
             "payload": self.payload,

@@ -33,10 +33,35 @@ def note(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning) -> str:
         case gateway.Queued() | gateway.MemberChange() | gateway.Transfer():
             follow(draft, event, meaning)
             return "noted"
+        case gateway.Injected():
+            return "held"  # until the bot has the conversation again
+        case gateway.Notice():
+            return _notice(draft, meaning)
         case gateway.Unknown():
             return "ignored"
         case _:
             return "noted"
+
+
+def _notice(draft: Draft, meaning: gateway.Notice) -> str:
+    """Send it as it is. A human may have taken the conversation since it was accepted."""
+    if draft.state.control != "bot":
+        draft.incident("notify_refused", control=draft.state.control)
+        return "refused"
+    keep_storage(draft, meaning.storage)
+    if meaning.data is None:
+        draft.deliver("message", {"text": meaning.text})
+    else:
+        raw = {**meaning.data, "text": meaning.text} if meaning.text else meaning.data
+        draft.deliver("message", {"text": raw.get("text"), "raw": raw})
+    return "sent"
+
+
+def keep_storage(draft: Draft, storage: dict[str, Any] | None) -> None:
+    """What a service's transformer kept for the session."""
+    if storage is not None and draft.state.session is not None:
+        draft.state.session.storage = storage
+        draft.save_session()
 
 
 def _agent_message(draft: Draft, event: WaitingEvent, meaning: gateway.AgentMessage) -> None:

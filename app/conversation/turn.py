@@ -20,13 +20,14 @@ from app.conversation.inputs import (
     Input,
     as_input,
     find_input,
+    is_call,
     meaning_of,
     receive_timer_due,
     session_expired,
 )
 from app.conversation.journal import Entry
 from app.conversation.needs import Diverged, Failed, RunSteps
-from app.conversation.notes import state_change
+from app.conversation.notes import keep_storage, state_change
 from app.conversation.outbox import Outbox
 from app.conversation.quarantine import DEATHS_ALLOWED, TRIAL, alone, begin_trial, quarantine
 from app.conversation.services import Host, Services
@@ -35,7 +36,7 @@ from app.conversation.steps import run_steps
 from app.conversation.store import waiting_events
 from app.endpoints import Endpoint
 from app.errors import BotError, ConfigurationError
-from app.gateway.meaning import Meaning, StateChange, UserInput
+from app.gateway.meaning import Injected, Meaning, StateChange, UserInput
 
 
 class TurnTimedOut(BotError):
@@ -176,7 +177,10 @@ class Turns:
             draft.end_session("expired")
         session = state.session or draft.start_session(event.received_at)
         session.active_started = True
-        session.last_input_at = event.received_at
+        if not is_call(event):
+            session.last_input_at = event.received_at
+        if isinstance(found.meaning, Injected):
+            keep_storage(draft, found.meaning.storage)
         draft.save_session()
         draft.answers(event)
         if isinstance(found.meaning, StateChange):

@@ -97,8 +97,27 @@ class Unknown:
     type: str | None = field(default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """A service gave the bot an input: a message of kind inject. `storage`: what its transformer kept."""
+
+    message: Object
+    storage: Object | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A service has something for the user: `text`, or `data` in 8x8's own form, or both."""
+
+    text: str
+    data: Object | None = None
+    storage: Object | None = None
+
+
 Meaning = (
     UserInput
+    | Injected
+    | Notice
     | AgentMessage
     | Echo
     | StateChange
@@ -137,8 +156,20 @@ def interpret(payload: Mapping[str, Json]) -> Meaning:
             )
         case "TRANSFER":
             return Transfer()
+        case "PARLEY_INJECT":
+            return _injected(data)
+        case "PARLEY_NOTIFY":
+            text, own = _text(data.get("text")) or "", _object(data.get("data"))
+            return Notice(text, own or None, _object(data.get("storage")))
         case _:
             return Unknown(kind)
+
+
+def _injected(data: Object) -> Injected:
+    message = _content("inject", text=_text(data.get("text")) or "", data=_object(data.get("data")))
+    who = {"user_id": _text(data.get("userId")), "session_id": _text(data.get("sessionId"))}
+    told = {name: value for name, value in who.items() if value is not None}
+    return Injected({**message, **told}, _object(data.get("storage")))
 
 
 def _message(data: Object) -> Meaning:

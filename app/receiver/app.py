@@ -21,15 +21,17 @@ log = structlog.get_logger()
 AnyRequest = Request[Any, Any, Any]
 
 
-def create_public_app(webhook: Webhook, tokens: Tokens, metrics: Metrics) -> Litestar:
-    """What outsiders call: the webhook and `/health`."""
+def create_public_app(
+    webhook: Webhook, tokens: Tokens, metrics: Metrics, *more: ControllerRouterHandler
+) -> Litestar:
+    """What outsiders call: the webhook, `/health` and `more`."""
     route = WebhookRoute(webhook, tokens, metrics)
 
     @asgi("/8x8", is_mount=True, copy_scope=False)
     async def receive(scope: Scope, receive: Receive, send: Send) -> None:
         await route(scope, receive, send)
 
-    return _application([receive, health])
+    return _application([receive, health, *more])
 
 
 @get("/health")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import asyncpg
@@ -48,6 +49,35 @@ ON CONFLICT (endpoint) DO UPDATE SET verified_at = excluded.verified_at
 """
 
 
+KNOWN_BODY = "SELECT body_sha256 FROM event WHERE endpoint = $1 AND event_id = $2"
+
+#: By 8x8's conversation id; else the newest conversation of the contact with that user id or number. Where
+#: both are given and the channel told who the user is, they must fit together.
+FIND = """
+SELECT c.external_id, c.control, s.storage FROM conversation c
+LEFT JOIN contact k ON k.id = c.contact_id
+LEFT JOIN session s ON s.conversation_id = c.id AND s.ended_at IS NULL
+WHERE c.endpoint = $1
+  AND CASE WHEN $2::text IS NOT NULL
+      THEN c.external_id = $2
+          AND ($3::text IS NULL OR k.id IS NULL OR k.identity LIKE 'conversation:%'
+               OR k.identity IN ('user:' || $3, 'address:' || $3))
+      ELSE c.contact_id IN (
+          SELECT id FROM contact WHERE endpoint = $1 AND identity IN ('user:' || $3, 'address:' || $3))
+      END
+ORDER BY c.id DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A conversation that a service may mean. `storage` is its open session's, as JSON text."""
+
+    external_id: str
+    control: str
+    storage: str | None
+
+
 class Database:
     """Connections and what is done with them. Every method raises Unavailable while the database is away."""
 
@@ -89,6 +119,22 @@ class Database:
     async def note_verified(self, endpoint: str) -> None:
         """Note that 8x8 tested the connection just now."""
         await self._do(self._others, lambda connection: connection.execute(VERIFIED, endpoint))
+
+    async def known_body(self, endpoint: str, event_id: str) -> bytes | None:
+        """SHA-256 of the body that came with this event id; None for one that did not come."""
+        found = await self._do(
+            self._others, lambda connection: connection.fetchval(KNOWN_BODY, endpoint, event_id)
+        )
+        return None if found is None else bytes(found)
+
+    async def find_conversation(
+        self, endpoint: str, session_id: str | None, user_id: str | None
+    ) -> Found | None:
+        """The conversation with 8x8's id `session_id`, else the newest of the contact `user_id`."""
+        row = await self._do(
+            self._others, lambda connection: connection.fetchrow(FIND, endpoint, session_id, user_id)
+        )
+        return None if row is None else Found(row["external_id"], row["control"], row["storage"])
 
     async def version(self) -> str | None:
         """The version of the tables; None where there are none."""

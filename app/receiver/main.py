@@ -24,6 +24,8 @@ from app.gateway.key_service import KeyService
 from app.gateway.keys import KeyCache
 from app.receiver.app import create_admin_app, create_public_app
 from app.receiver.batcher import Batcher
+from app.receiver.calls import Calls
+from app.receiver.calls_route import call_routes
 from app.receiver.database import Database
 from app.receiver.inbox import Unavailable
 from app.receiver.metrics import Metrics
@@ -89,8 +91,10 @@ async def receiver(settings: Settings, endpoints: Endpoints, *, database_url: st
             metrics=metrics,
             freshness=settings.freshness,
         )
+        tokens = Tokens(endpoints)
+        calls = Calls(database, batcher, notifier, metrics)
         yield Receiver(
-            public=create_public_app(webhook, Tokens(endpoints), metrics),
+            public=create_public_app(webhook, tokens, metrics, *call_routes(calls, tokens, metrics)),
             admin=create_admin_app(partial(missing, database, head()), metrics),
         )
 

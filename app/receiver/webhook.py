@@ -26,6 +26,7 @@ from app.receiver.database import Database
 from app.receiver.inbox import Arrival, Result
 from app.receiver.metrics import Metrics
 from app.receiver.notifier import Notifier
+from app.receiver.storing import put_away
 from app.receiver.tenants import Tenants
 from app.receiver.throttle import Throttle
 
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 
 #: Seconds by which 8x8's clock and this one may differ without a word in the log.
 CLOCK_TOLERANCE = 60.0
+#: Types of events that services post to /inject and /notify begin so.
+OWN = "PARLEY_"
 #: Activities that nobody waits for: the workers' sweep finds them soon enough.
 UNHURRIED = frozenset({"typing", "read-receipts"})
 
@@ -116,6 +119,8 @@ class Webhook:
         self._metrics.event(endpoint.name, VERIFY, "verified")
 
     async def _store(self, endpoint: Endpoint, origin: Origin, event: ParsedEvent, body: bytes) -> Result:
+        if event.type.startswith(OWN):
+            raise EventRefused(400, "Not an event: its type is one of Parley's own")
         arrival = Arrival(
             endpoint=endpoint.name,
             event_id=origin.event_id,
@@ -127,6 +132,8 @@ class Webhook:
             sent_at=event.timestamp,
             retry=origin.retry,
         )
+        if endpoint.mask_ip_address or endpoint.encrypt:
+            arrival = put_away(endpoint, arrival, event.payload)
         stored = await self._batcher.store(arrival)
         if stored.result is Result.MISMATCH:
             await self._mismatch(arrival, stored.conversation_id)

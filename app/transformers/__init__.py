@@ -1,0 +1,1 @@
+"""Functions that change what passes between endpoint and bot; endpoints.yaml names them."""

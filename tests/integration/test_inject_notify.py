@@ -1,0 +1,86 @@
+"""Events of services in the conversation: inject gives the bot an input, notify speaks to the user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.bot import Chat
+from tests.integration.scene import Scene, scene
+
+
+async def bot(chat: Chat) -> None:
+    await chat.say(f"started by {chat.message.kind}")
+    got = await chat.receive()
+    await chat.say(f"{got.kind} {got.text} {dict(got.data)} {got.user_id}")
+    await chat.handover("101")
+    got = await chat.receive()
+    await chat.say(f"{got.kind} {got.text}")
+
+
+async def called(play: Scene, kind: str, text: str, **data: Any) -> None:
+    """A service called."""
+    told = {"userId": "u1", "sessionId": play.conversation, "text": text, "data": data}
+    event = {"eventType": f"PARLEY_{kind}", "conversationId": play.conversation, "data": told}
+    await play.post(event)
+    await play.work()
+
+
+async def members(play: Scene, change: str) -> None:
+    """An agent comes or goes."""
+    data = {"memberType": "agent", "change": change, "id": "a1"}
+    await play.post({"eventType": "MEMBERS_CHANGED", "conversationId": play.conversation, "data": data})
+    await play.work()
+
+
+async def test_inject_satisfies_receive_and_waits_while_a_human_has_the_conversation(
+    engine: AsyncEngine,
+) -> None:
+    play = scene(engine, bot, handover={"queue": "101"})
+    await play.says("hi")
+    await play.work()
+    await called(play, "INJECT", "paid", order=7)
+    assert play.gateway.texts == ["started by text", "inject paid {'order': 7} u1"]
+    await members(play, "joined")
+    await called(play, "INJECT", "shipped")
+    assert await play.value("SELECT outcome FROM event ORDER BY id DESC LIMIT 1") == "held"
+    assert await play.value("SELECT due_at FROM conversation") is None, "a held event makes nobody busy"
+    await members(play, "left")
+    await play.later(60)
+    assert play.gateway.texts[2:] == ["inject shipped"]
+    lines = await play.rows("SELECT author, kind, text FROM message WHERE author = 'system' ORDER BY id")
+    assert [tuple(row) for row in lines] == [("system", "inject", "paid"), ("system", "inject", "shipped")]
+
+
+async def test_inject_starts_the_bot_and_is_no_user_input_to_the_sessions_clock(engine: AsyncEngine) -> None:
+    play = scene(engine, bot, session_expiration=60)
+    await play.says("hi")
+    await play.work()
+    play.clock.forward(50)
+    await called(play, "INJECT", "paid")
+    before = await play.value("SELECT last_input_at FROM session")
+    assert (play.clock() - before).total_seconds() >= 50
+
+
+async def test_notify_goes_to_the_user_and_leaves_the_bot_alone(engine: AsyncEngine) -> None:
+    play = scene(engine, bot)
+    await play.says("hi")
+    await play.work()
+    await called(play, "NOTIFY", "Your parcel is here")
+    await called(play, "NOTIFY", "", attachments=[{"id": "f1"}])
+    assert play.gateway.texts == ["started by text", "Your parcel is here", ""]
+    assert play.gateway.requests[-1][2] == {"attachments": [{"id": "f1"}], "authorType": "bot"}
+    assert await play.value("SELECT count(*) FROM journal WHERE kind = 'input'") == 1
+
+
+async def test_notify_that_meets_a_human_is_refused_and_told(engine: AsyncEngine) -> None:
+    play = scene(engine, bot, handover={"queue": "101"})
+    await play.says("hi")
+    await play.says("agent")
+    await play.work()
+    await members(play, "joined")
+    await called(play, "NOTIFY", "Your parcel is here")
+    assert "Your parcel is here" not in play.gateway.texts
+    assert await play.value("SELECT outcome FROM event ORDER BY id DESC LIMIT 1") == "refused"
+    assert await play.value("SELECT kind FROM incident") == "notify_refused"
