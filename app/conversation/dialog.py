@@ -131,7 +131,7 @@ def _handover(draft: Draft, entry: Entry, position: int) -> None:
 def cancels(driver: Driver, text: str) -> bool:
     """Whether the bot's own `cancel_when` takes this as "stop waiting"."""
     need = driver.run()
-    return isinstance(need, Handover) and need.cancel_when is not None and need.cancel_when(text)
+    return isinstance(need, Handover) and need.cancel_when is not None and bool(need.cancel_when(text))
 
 
 def rest(draft: Draft, need: Need) -> None:

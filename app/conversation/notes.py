@@ -7,6 +7,7 @@ from typing import Any
 
 from app.conversation.draft import Draft
 from app.conversation.handover.following import conversation_over, follow, remember
+from app.conversation.handover.packet import OWN_WORDS
 from app.conversation.language import languages
 from app.conversation.state import ConversationState, WaitingEvent
 from app.gateway import meaning as gateway
@@ -123,7 +124,7 @@ def take_contact(draft: Draft, meaning: gateway.StateChange) -> None:
     custom = {
         str(pair["key"]): pair.get("value")
         for pair in user.get("additionalProperties") or []
-        if isinstance(pair, dict) and "key" in pair
+        if isinstance(pair, dict) and "key" in pair and pair["key"] not in OWN_WORDS
     }
     if custom:
         profile["custom"] = custom

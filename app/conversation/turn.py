@@ -15,7 +15,13 @@ from app.conversation.commit import commit
 from app.conversation.draft import Draft
 from app.conversation.driver import Driver
 from app.conversation.handover import asking
-from app.conversation.handover.following import due_timers, give_outcome, outcome_due, time_passed
+from app.conversation.handover.following import (
+    due_timers,
+    give_outcome,
+    may_tell_bot,
+    outcome_due,
+    time_passed,
+)
 from app.conversation.inputs import (
     Input,
     as_input,
@@ -65,7 +71,8 @@ class Turns:
             return True
         if not self._waiting:
             return None
-        return find_input(state, self._endpoint, self._waiting) is not None
+        found = find_input(state, self._endpoint, self._waiting)
+        return found is not None or any(may_tell_bot(state, meaning_of(event)) for event in self._waiting)
 
     def session_number(self) -> int:
         """Number of the session that the next turn belongs to."""
@@ -131,7 +138,7 @@ class Turns:
                     return self._time_out(draft)
                 self._take(draft, found)
                 return True
-            dialogs.take_note(draft, event, cancel=self._cancels(meaning))
+            dialogs.take_note(draft, event, cancel=self._cancels(draft, meaning))
             if self._handover_moved(draft):
                 return draft.drive
         for timer, told in clocks:
@@ -148,7 +155,7 @@ class Turns:
             return True
         return draft.drive
 
-    def _cancels(self, meaning: Meaning) -> bool:
+    def _cancels(self, draft: Draft, meaning: Meaning) -> bool:
         """Whether the bot's own `cancel_when` takes a message as "stop waiting"."""
         handover, dialog = self._state.handover, self._state.dialog
         if (
@@ -159,8 +166,12 @@ class Turns:
             or "cancel" not in handover.settings["wants"]
         ):
             return False
-        with dialogs.drive(self._services, self._state) as driver:
-            return dialogs.cancels(driver, str(meaning.message.get("text") or ""))
+        try:
+            with dialogs.drive(self._services, self._state) as driver:
+                return dialogs.cancels(driver, str(meaning.message.get("text") or ""))
+        except Exception as error:  # the bot's own, and no reason to lose what the user wrote
+            draft.incident("bot_failed", dialog=dialog.id, error=f"{type(error).__name__} in cancel_when")
+            return False
 
     def _time_out(self, draft: Draft) -> bool:
         """The bot's `receive(timeout=)` is over."""

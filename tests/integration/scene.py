@@ -71,6 +71,7 @@ class PlayedGateway(GatewayClient):
         self.requests: list[tuple[str, str, dict[str, Any]]] = []
         self.answers: list[Outcome | tuple[Outcome, bool]] = []
         self.readable = True
+        self.conversation_readable = True
         self.assignment_answers: list[Outcome] = []
         self.assigned: dict[str, Any] | None = None
 
@@ -137,6 +138,8 @@ class PlayedGateway(GatewayClient):
         self, endpoint: Endpoint, conversation: str, *, timeout: float | None = None
     ) -> dict[str, Any]:
         """The conversation as 8x8 shows it."""
+        if not self.conversation_readable:
+            raise RequestFailed(InDoubt(500, "HTTP 500"))
         return {"id": conversation, "assignment": self.assigned}
 
     @property

@@ -93,6 +93,18 @@ def _advance(draft: Draft, handover: HandoverState, signal: Signal, event_id: in
             tell_bot(draft, handover, machine.status, {})
 
 
+def may_tell_bot(state: ConversationState, meaning: gateway.Meaning) -> bool:
+    """Whether an event may give the bot a turn although it is no input: a handover's news, or its end."""
+    handover, dialog = state.handover, state.dialog
+    if handover is None or dialog is None or handover.dialog_id != dialog.id or not handover.machine.open:
+        return False
+    if isinstance(meaning, gateway.UserInput):
+        return "cancel" in handover.settings["wants"] or _asks_to_cancel(handover, meaning.message)
+    if isinstance(meaning, gateway.AgentMessage):
+        return handover.machine.status != "active"
+    return signal_of(meaning, handover.requested_at) is not None
+
+
 def tell_bot(draft: Draft, handover: HandoverState, name: str, content: dict[str, Any]) -> None:
     """Give a signal to the bot's handler, where it has one for it."""
     dialog = draft.state.dialog

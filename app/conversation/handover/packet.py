@@ -14,6 +14,8 @@ MOST_PROPERTIES = 30
 #: Characters of a value, and of a key; 8x8 publishes no limit.
 LONGEST_VALUE = 1000
 LONGEST_KEY = 100
+#: Properties that are said about a conversation, not about a contact: 8x8 shows them to us again.
+OWN_WORDS = ("summary", "note", "transcript")
 #: Details of the contact that 8x8 has fields for.
 _USER = ("name", "email", "phone", "company", "caseId", "language")
 
