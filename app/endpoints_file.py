@@ -65,7 +65,9 @@ def read_endpoints(
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        return None, [Mistake(0, (), f"the file can't be read: {error.strerror}")]
+        return None, [
+            Mistake(0, (), f"the file can't be read: {error.strerror} (PARLEY_ENDPOINTS says where)")
+        ]
     except UnicodeDecodeError:
         return None, [Mistake(0, (), "the file is not UTF-8")]
     reading = _Reading(References(environ))

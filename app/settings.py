@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -48,3 +49,12 @@ class Settings(BaseSettings):
     """How long a turn waits for its Prefect run to open."""
     retain_days: int = Field(90, ge=1)
     """Days that processed events' bodies, ended dialogs' journals and timers are kept."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, url: str | None) -> str | None:
+        if not url:
+            return None
+        if not re.match(r"postgres(ql)?(\+\w+)?://", url):
+            raise ValueError("must be postgresql://user:password@host/database")
+        return url

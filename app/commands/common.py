@@ -22,9 +22,10 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
         wrong = [
-            f"  PARLEY_{'_'.join(map(str, details['loc'])).upper()}: {details['msg']}"
-            for details in error.errors(include_url=False, include_input=False, include_context=False)
+            f"  PARLEY_{'_'.join(map(str, each['loc'])).upper()}: {each['msg'].removeprefix('Value error, ')}"
+            for each in found
         ]
         raise ConfigurationError("\n".join(["wrong settings", *wrong])) from None
 

@@ -12,6 +12,7 @@ from app.commands.database import with_database
 from app.endpoints import Endpoint
 from app.errors import ConfigurationError
 from app.settings import Settings
+from app.supervisor.ports import reachable
 
 _STATE = text(
     """
@@ -43,6 +44,8 @@ def run(*, as_json: bool) -> None:
         return
     columns = ["endpoint", "url", "tenant", "bot", "enabled", "last_verify", "last_event", "paused"]
     print_table("Endpoints", columns, rows)
+    if settings.public_url is None:
+        print("(these URLs are for this machine; set PARLEY_PUBLIC_URL to see those that 8x8 can reach)")  # noqa: T201
     if trouble:
         print(f"(without verifies and events: {trouble})")  # noqa: T201
 
@@ -76,5 +79,5 @@ def _rows(endpoint: Endpoint, settings: Settings, state: dict[str, Any]) -> list
 
 def endpoint_url(settings: Settings, token: str) -> str:
     """What to enter at 8x8 as the webhook's URL."""
-    base = settings.public_url or f"http://{settings.host}:{settings.port}"
+    base = settings.public_url or f"http://{reachable(settings.host)}:{settings.port}"
     return f"{base.rstrip('/')}/8x8/{token}"

@@ -46,7 +46,9 @@ def chat(
             sandbox(calls.user_leaves(conversation.id))
             return code
     except httpx.HTTPError as error:
-        sys.stderr.write(f"No sandbox answers at {base_url}: {type(error).__name__}\n")
+        sys.stderr.write(
+            f"No sandbox answers at {base_url} ({type(error).__name__}): is `parley up` running?\n"
+        )
         return EXIT_NO_SANDBOX
     except ControlError as error:
         sys.stderr.write(f"The sandbox refused: {error}\n")

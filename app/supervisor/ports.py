@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
@@ -48,7 +49,9 @@ def is_free(host: str, number: int) -> bool:
             raise ConfigurationError(f"port {number} needs rights this user does not have") from None
         except socket.gaierror:
             raise ConfigurationError(f"{host} is not a host of this machine") from None
-        except OSError:
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ConfigurationError(f"{host} is not an address of this machine") from None
             return False
     return True
 
