@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
@@ -33,8 +34,9 @@ class Mask:
         for profile in profiles:
             for name, placeholder in _FREE_TEXT.items():
                 self._learn(profile.get(name), placeholder)
-            for word in re.findall(r"[^\W\d_]{2,}", str(profile.get("name") or "")):
-                self._learn(word, _NAMES[len(self._words) % len(_NAMES)])
+            words = re.findall(r"[^\W\d_]{2,}", str(profile.get("name") or ""))
+            for word, placeholder in zip(words, cycle(_NAMES), strict=False):
+                self._learn(word, placeholder)
         longest_first = sorted(self._words, key=len, reverse=True)
         pattern = rf"(?<!\w)(?:{'|'.join(map(_pattern, longest_first))})(?!\w)"
         self._known = re.compile(pattern) if longest_first else None
