@@ -11,12 +11,14 @@ from types import ModuleType
 import pytest
 import typer.core
 import typer.main
+import yaml
 
 from app.bot import Chat
 from app.cli import app
 from app.conversation.lint import lint_source
 from app.endpoints_file import read_endpoints
 from app.receiver.metrics import Metrics
+from app.sealing import VARIABLE as ENCRYPTION_KEY
 from app.settings import Settings
 from app.testing import converse
 
@@ -137,7 +139,7 @@ def test_the_readme_names_every_command() -> None:
 def test_the_table_of_settings_is_complete_and_has_the_right_defaults() -> None:
     rows = dict(re.findall(r"^\| `(PARLEY_\w+)` \|(.*?)\|", OPERATIONS, re.M))
     defaults = {f"PARLEY_{name.upper()}": field.default for name, field in Settings.model_fields.items()}
-    assert set(rows) == set(defaults)
+    assert set(rows) - {ENCRYPTION_KEY} == set(defaults)
     for name, default in defaults.items():
         shown = rows[name].strip("` ")
         if isinstance(default, float):
@@ -147,7 +149,7 @@ def test_the_table_of_settings_is_complete_and_has_the_right_defaults() -> None:
 
 
 def test_every_variable_named_exists() -> None:
-    known = {f"PARLEY_{name.upper()}" for name in Settings.model_fields}
+    known = {ENCRYPTION_KEY, *(f"PARLEY_{name.upper()}" for name in Settings.model_fields)}
     for page in PAGES:
         named = set(re.findall(r"PARLEY_[A-Z_]+[A-Z]", page.read_text(encoding="utf-8")))
         assert named <= known, page.name
@@ -169,6 +171,12 @@ def test_every_kind_of_incident_is_explained() -> None:
     assert {"quarantined", "dead_letter", "bot_failed"} <= made
     explained = set(re.findall(r"^\| `([a-z_]+)`(?: \*)? \|", OPERATIONS, re.M))
     assert made <= explained
+
+
+def test_every_deployment_is_explained() -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    explained = set(re.findall(r"^\| `([a-z-]+)` \|", OPERATIONS, re.M))
+    assert {each["name"] for each in deployments} <= explained
 
 
 @pytest.fixture
