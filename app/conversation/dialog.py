@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,8 +20,10 @@ from app.conversation.journal import Entry
 from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive
 from app.conversation.notes import extras, note
 from app.conversation.privacy import noted
+from app.conversation.privacy.sanitize import clean_input
 from app.conversation.services import Services
 from app.conversation.state import ConversationState, WaitingEvent
+from app.conversation.transformers import Said
 from app.gateway.meaning import Injected, UserInput
 
 log = structlog.get_logger(__name__)
@@ -33,8 +36,9 @@ def take_note(draft: Draft, event: WaitingEvent, *, cancel: bool = False) -> Non
     """
     meaning = meaning_of(event)
     if isinstance(meaning, UserInput):
-        user_line(draft, event, meaning.message)
-        user_wrote(draft, event, meaning.message, cancel=cancel)
+        message = clean_input(draft.endpoint, meaning.message)
+        user_line(draft, event, message)
+        user_wrote(draft, event, message, cancel=cancel)
         draft.handled(event, "noted")
         return
     outcome = note(draft, event, meaning)
@@ -89,23 +93,52 @@ def drive(services: Services, state: ConversationState) -> Driver:
     return Driver(services.bots(dialog.bot), start, dialog.entries, now=services.now)
 
 
-def keep(driver: Driver, draft: Draft, *, keep_session: bool = True) -> None:
-    """Journal what the bot did, queue what it said, and keep its session data."""
-    for position, entry in driver.drain():
+def keep(
+    driver: Driver,
+    draft: Draft,
+    produced: Sequence[tuple[int, Entry]],
+    said: Said | None,
+    *,
+    keep_session: bool = True,
+) -> None:
+    """Journal what the bot did, queue what it said, and keep its session data.
+
+    `said`: what its transformers made of what it said; None where there are none.
+    """
+    for position, entry in produced:
         draft.journal(entry, position)
-        if entry.kind == "output":
-            _say(draft, entry.content, position)
-        elif entry.kind == "handover":
+        own = [entry.content] if entry.kind == "output" else []
+        for content in own if said is None else said.at.get(position, own):
+            _say(draft, content, position)
+        if entry.kind == "handover":
             _handover(draft, entry, position)
         elif entry.kind == "note":
             noted.take(draft, entry, position)
+    if said is not None:
+        say_at_last(draft, said)
     assert draft.state.session is not None
     if keep_session:
         draft.state.session.data = driver.session
         draft.save_session()
 
 
-def _say(draft: Draft, content: dict[str, Any], position: int) -> None:
+def say_at_last(draft: Draft, said: Said) -> None:
+    """Queue what waited for the turn's end, and tell ops of transformers that failed."""
+    for content in said.end:
+        _say(draft, content, None)
+    for kind in said.failures:
+        draft.incident("transformer_failed", transformer=kind)
+
+
+def drop(draft: Draft, event: WaitingEvent, *, failed: bool) -> None:
+    """The bot doesn't get this input. Where the transformer failed, the user and ops hear so."""
+    draft.handled(event, "failed" if failed else "dropped")
+    if failed:
+        draft.incident("transformer_failed", transformer="input")
+        draft.deliver("message", {"text": draft.endpoint.on_error.message})
+
+
+def _say(draft: Draft, content: dict[str, Any], position: int | None) -> None:
     """Queue what the bot said. 8x8 knows no message to the agent alone: such a one is a note beside it."""
     if content.get("to") == "agent":
         user = user_data(draft.state, draft.endpoint, note=content.get("text"))

@@ -23,7 +23,6 @@ from app.conversation.handover.following import (
     time_passed,
 )
 from app.conversation.inputs import (
-    Input,
     as_input,
     find_input,
     is_call,
@@ -40,6 +39,7 @@ from app.conversation.services import Host, Services
 from app.conversation.state import ConversationState, TimerState, WaitingEvent
 from app.conversation.steps import run_steps
 from app.conversation.store import waiting_events
+from app.conversation.transformers import Ready, Transforming
 from app.endpoints import Endpoint
 from app.errors import BotError, ConfigurationError
 from app.gateway.meaning import Injected, Meaning, StateChange, UserInput
@@ -58,6 +58,8 @@ class Turns:
         self._outbox = outbox
         self._waiting: list[WaitingEvent] = []
         self._sending: asyncio.Task[None] | None = None
+        self._transforming = Transforming(services, state)
+        self._ready: dict[int, Ready] = {}
 
     @property
     def _endpoint(self) -> Endpoint:
@@ -90,6 +92,7 @@ class Turns:
             (timer, await asking.ask(self._services, self._state, timer))
             for timer in due_timers(self._state, self._services.now())
         ]
+        await self._prepare()
         draft = self._draft()
         if self._state.deaths >= DEATHS_ALLOWED:
             quarantine(draft, self._waiting)
@@ -136,8 +139,14 @@ class Turns:
             if found is not None:
                 if receive_timer_due(state, event.received_at):
                     return self._time_out(draft)
-                self._take(draft, found)
-                return True
+                if self._transforming.needs_preparing(found) and event.id not in self._ready:
+                    return False  # it is the first that waits, once these notes are committed
+                ready = self._ready.pop(event.id, None) or self._transforming.plain(found)
+                if not ready.dropped:
+                    self._take(draft, ready)
+                    return True
+                dialogs.drop(draft, event, failed=ready.failed)
+                continue
             dialogs.take_note(draft, event, cancel=self._cancels(draft, meaning))
             if self._handover_moved(draft):
                 return draft.drive
@@ -147,6 +156,14 @@ class Turns:
                 if self._handover_moved(draft):
                     return draft.drive
         return receive_timer_due(state, draft.now) and self._time_out(draft)
+
+    async def _prepare(self) -> None:
+        """Have the next input transformed."""
+        if self._endpoint.transformers.input is None or self._resuming:
+            return
+        found = find_input(self._state, self._endpoint, self._waiting)
+        if found is not None and self._transforming.needs_preparing(found):
+            self._ready[found.event.id] = await self._transforming.input(found)
 
     def _handover_moved(self, draft: Draft) -> bool:
         """Whether the handover has something for the bot: a signal for a handler, or its outcome."""
@@ -181,8 +198,9 @@ class Turns:
         draft.journal(Entry("timeout", None, {}, max(timer.due_at, dialog.entries[-1].at)))
         return True
 
-    def _take(self, draft: Draft, found: Input) -> None:
+    def _take(self, draft: Draft, ready: Ready) -> None:
         """Give an input to the open dialog, in a session and a dialog begun for it where none is open."""
+        found = ready.found
         state, event = self._state, found.event
         if session_expired(state, self._endpoint, event):
             draft.end_session("expired")
@@ -190,6 +208,8 @@ class Turns:
         session.active_started = True
         if not is_call(event):
             session.last_input_at = event.received_at
+        if ready.storage is not None:
+            session.storage = ready.storage
         if isinstance(found.meaning, Injected):
             keep_storage(draft, found.meaning.storage)
         draft.save_session()
@@ -226,7 +246,11 @@ class Turns:
                 driver.close()
                 driver = dialogs.drive(self._services, self._state)
                 continue
-            dialogs.keep(driver, draft, keep_session=not isinstance(need, Diverged))
+            produced = driver.drain()
+            said = None
+            if self._transforming.changes_outputs():
+                said = await self._transforming.outputs(produced, need)
+            dialogs.keep(driver, draft, produced, said, keep_session=not isinstance(need, Diverged))
             if not isinstance(need, RunSteps):
                 dialogs.rest(draft, need)
                 await self._commit(draft, turn=True)
@@ -246,6 +270,8 @@ class Turns:
                             draft = self._draft()
             except TimeoutError:
                 draft = self._draft()
+                if self._transforming.changes_outputs():
+                    dialogs.say_at_last(draft, await self._transforming.outputs([], None))
                 dialogs.rest(draft, Failed(TurnTimedOut(), "turn_timeout"))
                 await self._commit(draft, turn=True)
                 return

@@ -7,6 +7,8 @@ from typing import Any
 
 import nh3
 
+from app.endpoints import Endpoint
+
 _MARKUP = re.compile(r"<[a-zA-Z/!?]")
 _TAGS = re.compile(r"<(/?\s*(?:a|img)\b[^<>]*)>?", re.IGNORECASE)
 _LINKS = re.compile(r"\b([a-z][a-z0-9+.-]{1,20})://", re.IGNORECASE)
@@ -23,6 +25,14 @@ def sanitized(value: Any) -> Any:
     if isinstance(value, list):
         return [sanitized(item) for item in value]
     return value
+
+
+def clean_input(endpoint: Endpoint, message: dict[str, Any]) -> dict[str, Any]:
+    """A message without harmful HTML, where the endpoint wants that; else the very same."""
+    if not endpoint.input_sanitization:
+        return message
+    parts = {name: sanitized(message.get(name)) for name in ("text", "payload", "data") if message.get(name)}
+    return {**message, **parts}
 
 
 def plain(value: Any) -> Any:
