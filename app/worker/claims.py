@@ -76,9 +76,13 @@ _WANTED = text(
 
 _OWN_DUE = text("SELECT id FROM conversation WHERE owner = :worker AND due_at <= now()")
 
+#: What went wrong would go wrong again at once: the next try has to wait, longer each time.
 _RELEASE = text(
     """
-    UPDATE conversation SET owner = NULL, deaths = deaths + :failed
+    UPDATE conversation SET owner = NULL, deaths = deaths + :failed,
+        due_at = CASE WHEN :trouble
+            THEN GREATEST(due_at, now() + make_interval(secs => 0.25 * power(2, LEAST(deaths, 8))))
+            ELSE due_at END
     WHERE id = :id AND epoch = :epoch AND owner = :worker
     RETURNING COALESCE(due_at <= now(), false) AS due
     """
@@ -154,8 +158,18 @@ async def own_due(connection: AsyncConnection, worker: int) -> list[int]:
 
 
 async def release(
-    connection: AsyncConnection, worker: int, conversation_id: int, epoch: int, *, failed: bool
+    connection: AsyncConnection, worker: int, conversation_id: int, epoch: int, *, trouble: bool, failed: bool
 ) -> bool:
-    """Give a conversation back; true when it is due again already. `failed`: it could not be handled."""
-    values = {"id": conversation_id, "epoch": epoch, "worker": worker, "failed": int(failed)}
+    """Give a conversation back; true when it is due again already.
+
+    `trouble`: it could not be handled, and is tried again after 0.25 s at least; `failed`: by its own fault,
+    which counts as a death, and doubles the pause up to a minute.
+    """
+    values = {
+        "id": conversation_id,
+        "epoch": epoch,
+        "worker": worker,
+        "trouble": trouble,
+        "failed": int(failed),
+    }
     return bool((await connection.execute(_RELEASE, values)).scalar_one_or_none())

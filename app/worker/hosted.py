@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    PendingRollbackError,
+    ProgrammingError,
+    ResourceClosedError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.conversation.loading import load
 from app.conversation.outbox import Outbox
@@ -64,7 +73,7 @@ class Hosted:
 
     async def live(self) -> bool:
         """Handle what comes; true when the conversation was due again as it was given back."""
-        failed = False
+        trouble = failed = False
         session_runs: SessionRuns | None = None
         try:
             async with self._services.engine.begin() as connection:
@@ -85,7 +94,7 @@ class Hosted:
         except InterruptedTurn:
             log.warning("turn_interrupted", conversation=self.claim.conversation_id)
         except Exception as error:
-            failed = not is_outage(error)
+            trouble, failed = True, not is_outage(error)
             log.error(
                 "conversation_failed",
                 conversation=self.claim.conversation_id,
@@ -99,13 +108,19 @@ class Hosted:
                 await asyncio.gather(self._retrying, return_exceptions=True)
             if session_runs is not None:
                 session_runs.close()
-        return await self._release(failed)
+        return await self._release(trouble, failed)
 
-    async def _release(self, failed: bool) -> bool:
+    async def _release(self, trouble: bool, failed: bool) -> bool:
         try:
             async with self._services.engine.begin() as connection:
+                claim = self.claim
                 return await release(
-                    connection, self._worker, self.claim.conversation_id, self.claim.epoch, failed=failed
+                    connection,
+                    self._worker,
+                    claim.conversation_id,
+                    claim.epoch,
+                    trouble=trouble,
+                    failed=failed,
                 )
         except (SQLAlchemyError, OSError) as error:
             # It stays this worker's in the database, and is claimed again when that answers.
@@ -196,4 +211,4 @@ def is_outage(error: Exception) -> bool:
     """Whether the database was away or slow, rather than this conversation being a problem."""
     if isinstance(error, DBAPIError):
         return not isinstance(error, DataError | IntegrityError | ProgrammingError)
-    return isinstance(error, SQLAlchemyError | OSError | TimeoutError)
+    return isinstance(error, PoolTimeout | ResourceClosedError | PendingRollbackError | OSError)

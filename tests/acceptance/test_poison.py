@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.acceptance.running import eventually
 from tests.acceptance.stage import Stage
 
 pytestmark = pytest.mark.timeout(240)
@@ -55,3 +56,44 @@ def test_a_bot_that_blocks_and_one_that_exits_are_quarantined_and_all_others_are
     again = stage.parley.run("conversations", "redrive", blocks.id)
     assert again.returncode == 2 and "not quarantined" in again.stderr
     blocks.said("We are sorry.", "survived hello", "survived block")
+
+
+#: What can't be stored, whatever the bot does.
+CURSE = (
+    """
+    CREATE OR REPLACE FUNCTION test_curse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF EXISTS (SELECT 1 FROM conversation WHERE id = NEW.conversation_id AND external_id LIKE 'cursed-%')
+        THEN RAISE EXCEPTION 'cursed' USING ERRCODE = '22023';
+        END IF;
+        RETURN NEW;
+    END $$
+    """,
+    "CREATE TRIGGER test_curse BEFORE INSERT ON delivery FOR EACH ROW EXECUTE FUNCTION test_curse()",
+)
+
+
+def test_a_conversation_that_cannot_be_stored_is_tried_ever_more_slowly_and_then_quarantined(
+    stage: Stage,
+) -> None:
+    def failures() -> int:
+        return stage.parley.logged_since(logged).count("conversation_failed")
+
+    talk, other = stage.talk("parrot", id="cursed-1"), stage.talk("parrot")
+    logged = len(stage.parley.errors.encode())
+    for statement in CURSE:
+        stage.rows(statement)
+    try:
+        begun = time.monotonic()
+        talk.say("unheard")
+        eventually(lambda: talk.column("deaths") == 4, within=30, what="four failures")
+        assert failures() == 4
+        assert time.monotonic() - begun > 0.25 + 0.5 + 1
+        other.say("heard")
+        other.said("heard")
+    finally:
+        stage.rows("DROP TRIGGER test_curse ON delivery")
+    talk.said("Sorry, something went wrong on our side. Please try again.")
+    assert talk.column("quarantined_at") is not None
+    talk.say("and now?")
+    assert talk.texts(2)[1] == "and now?"
