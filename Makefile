@@ -50,7 +50,7 @@ first-migration: $(STAMP) ## Write the first migration anew from the tables (onl
 # The sandbox's page works without its library too (cards are shown as text), so nothing else fails for it.
 .PHONY: try-page
 try-page: $(STAMP)
-	@$(MAKE) --no-print-directory page || echo 'The sandbox will show cards as text (see above).' >&2
+	@$(MAKE) --no-print-directory -s page || echo 'The sandbox will show cards as text (see above).' >&2
 
 clean: ## Remove what was installed; data in .parley stays
 	rm -rf .venv $(PAGE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
