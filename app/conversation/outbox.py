@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 STALE_AFTER = 1.5
 #: Two deliveries this far apart can't be confused by clocks that differ a little.
 GAP = timedelta(seconds=10)
+#: A list of messages that still lacks what was accepted this long ago will not show it any more.
+LAG = timedelta(seconds=60)
 
 _SENT_BEFORE = text(
     """
@@ -229,7 +231,8 @@ class Outbox:
             for message in reversed(there)
             if message.author_type == "bot" and (message.created_at is None or message.created_at >= since)
         ]
-        return arrived(texts, sent, reading.content.get("text") or "")
+        found = arrived(texts, sent, reading.content.get("text") or "")
+        return False if found is None and services.now() - first > LAG else found
 
 
 def window(first: datetime, before: list[tuple[datetime, str]]) -> tuple[datetime, list[str]]:
