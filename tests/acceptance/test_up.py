@@ -79,11 +79,17 @@ def test_scheduled_flows_are_deployed_and_run(parley: Parley) -> None:
             return {each["name"]: each["id"] for each in found}
 
         eventually(lambda: {"sweep", "redrive"} <= set(deployments()), within=120, what="deployments")
-        runs = []
-        for name, parameters in (("sweep", {}), ("redrive", {"endpoint": "echo"})):
+        runs: list[str] = []
+
+        def start(name: str, parameters: dict[str, str]) -> bool:
+            """Start a run; a server on SQLite answers 503 while it is busy, and is asked again."""
             path = f"/deployments/{deployments()[name]}/create_flow_run"
             made = prefect.post(path, json={"state": {"type": "SCHEDULED"}, "parameters": parameters})
             runs.append(made.raise_for_status().json()["id"])
+            return True
+
+        eventually(lambda: start("sweep", {}), within=60, what="a run of sweep")
+        eventually(lambda: start("redrive", {"endpoint": "echo"}), within=60, what="a run of redrive")
 
         def states() -> list[str]:
             return [prefect.get(f"/flow_runs/{run}").json()["state"]["type"] for run in runs]
