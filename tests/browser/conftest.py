@@ -25,9 +25,12 @@ ARGUMENTS = [
 PATIENCE_MS = 15_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The Chromium that the system has."""
+    """The Chromium that the system has.
+
+    Not for the whole session: while it is open its event loop runs in this thread, and async tests can't.
+    """
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip(f"no Chromium is installed (looked for {', '.join(NAMES)})")

@@ -11,8 +11,11 @@ import pytest
 
 from app.sandbox import calls
 from app.sandbox.client import ControlError
+from app.sandbox.config import SandboxConfig, TenantConfig
 from app.sandbox.faults import RestDelay
+from app.sandbox.feed import MOST_WAITING, Change, Watcher
 from app.sandbox.page.handlers import FOLDER, TYPES
+from app.sandbox.world import World
 from tests.sandbox_bench import Bench, bench_running, path
 
 
@@ -116,3 +119,16 @@ def test_the_page_is_served_with_a_strict_policy_and_needs_nothing_from_elsewher
 def test_other_sites_may_not_use_the_stream(bench: Bench) -> None:
     headers = {"origin": "http://evil.example"}
     assert httpx.get(f"{bench.url}/sandbox/api/stream", headers=headers, trust_env=False).status_code == 403
+
+
+async def test_a_watcher_that_falls_far_behind_is_told_to_load_everything_anew() -> None:
+    world = World(SandboxConfig(tenants=[TenantConfig("acme01", "key")]))
+    watcher = Watcher(world)
+    changes = watcher.changes()
+    assert await anext(changes) == Change("hello")
+    for number in range(MOST_WAITING + 10):
+        world.signals.wake(f"conversation-{number}")
+    assert await anext(changes) == Change("reset")
+    watcher.close()
+    world.signals.wake("unheard")
+    await world.close()

@@ -20,7 +20,12 @@ function library() {
 /** An element for a card. `submit(card, type, data)` is called when it is used; without it it can't be. */
 export function cardView(card, submit) {
   const box = el("div", { class: "card", role: "group", "aria-label": "Card" });
-  const json = el("details", {}, el("summary", { text: "JSON" }), el("pre", { text: JSON.stringify(card.content, null, 2) }));
+  const json = el(
+    "details",
+    {},
+    el("summary", { text: "JSON" }),
+    el("pre", { text: JSON.stringify(card.content, null, 2) }),
+  );
   if (card.content_type !== ADAPTIVE) {
     box.append(el("p", { text: `A card of the type ${card.content_type}` }), json);
     return box;

@@ -59,7 +59,9 @@ function showMessages() {
 
 function make(item) {
   if (item.key !== "empty") return itemView(item, "user", { choose, submit });
-  const text = state.chat ? "Nothing was said yet. Write the first message." : "Start a conversation to talk to a bot as its customer.";
+  const text = state.chat
+    ? "Nothing was said yet. Write the first message."
+    : "Start a conversation to talk to a bot as its customer.";
   return el("li", { class: "empty", text });
 }
 
@@ -75,7 +77,8 @@ function offerNewestOnly(list, items) {
 
 const choose = ({ title, payload }) => attempt(() => post(of(state.chat, "/user/quick-reply"), { title, payload }));
 
-const submit = (card, type, data) => attempt(() => post(of(state.chat, "/user/card"), { card_id: card.id, type, data }));
+const submit = (card, type, data) =>
+  attempt(() => post(of(state.chat, "/user/card"), { card_id: card.id, type, data }));
 
 async function send(event) {
   event.preventDefault();

@@ -21,7 +21,7 @@ export function setUp() {
   byId("transfer").addEventListener("submit", transfer);
   byId("desk-leave").addEventListener("click", () => attempt(() => post(of(state.desk, "/agent/leave"))));
   byId("agent").addEventListener("change", () => changed("conversations"));
-  for (const topic of ["conversations", "tenants", "selection"]) on(topic, showQueues), on(topic, showChat);
+  for (const topic of ["conversations", "tenants", "selection"]) (on(topic, showQueues), on(topic, showChat));
   for (const topic of ["messages", "selection"]) on(topic, showMessages);
 }
 
@@ -35,18 +35,36 @@ function showQueues() {
   for (const tenant of state.tenants) {
     for (const [id, name] of Object.entries(tenant.queues)) {
       const waiting = all.filter((one) => one.tenant === tenant.tenant && one.queue === id);
-      if (waiting.length) parts.push(el("h3", { text: `${name} (${id}) · ${tenant.label}` }), ...waiting.map(waitingView));
+      if (waiting.length)
+        parts.push(el("h3", { text: `${name} (${id}) · ${tenant.label}` }), ...waiting.map(waitingView));
     }
   }
-  if (!parts.length) parts.push(el("p", { class: "empty", text: "Nobody waits. A conversation shows up here when the bot hands it over." }));
+  if (!parts.length)
+    parts.push(
+      el("p", { class: "empty", text: "Nobody waits. A conversation shows up here when the bot hands it over." }),
+    );
   const focused = document.activeElement?.closest?.(".waiting")?.dataset.id;
   byId("queues").replaceChildren(...parts);
-  if (focused) byId("queues").querySelector(`[data-id="${CSS.escape(focused)}"] button`)?.focus();
+  if (focused)
+    byId("queues")
+      .querySelector(`[data-id="${CSS.escape(focused)}"] button`)
+      ?.focus();
 }
 
 function entry(one, detail, ...more) {
-  const who = el("button", { type: "button", class: "who", text: nameOf(one), on: { click: () => attempt(() => select("desk", one.id)) } });
-  return el("div", { class: "waiting", data: { id: one.id }, "aria-current": state.desk === one.id }, who, el("small", { text: detail }), ...more);
+  const who = el("button", {
+    type: "button",
+    class: "who",
+    text: nameOf(one),
+    on: { click: () => attempt(() => select("desk", one.id)) },
+  });
+  return el(
+    "div",
+    { class: "waiting", data: { id: one.id }, "aria-current": state.desk === one.id },
+    who,
+    el("small", { text: detail }),
+    ...more,
+  );
 }
 
 const chatView = (one) => entry(one, `${one.agent} · ${one.channel}`);
@@ -58,7 +76,11 @@ function waitingView(one) {
       await select("desk", one.id);
       byId("desk-text").focus();
     });
-  return entry(one, one.channel, el("button", { type: "button", class: "primary small", text: "Accept", on: { click: accept } }));
+  return entry(
+    one,
+    one.channel,
+    el("button", { type: "button", class: "primary small", text: "Accept", on: { click: accept } }),
+  );
 }
 
 function showChat() {
@@ -69,7 +91,10 @@ function showChat() {
   byId("desk-form").querySelector("[type=submit]").disabled = !mine;
   byId("desk-form").hidden = byId("transfer").hidden = !one;
   for (const control of byId("transfer").elements) control.disabled = !mine;
-  options(byId("transfer-queue"), Object.entries(tenant?.queues ?? {}).map(([id, name]) => [id, `${name} (${id})`]));
+  options(
+    byId("transfer-queue"),
+    Object.entries(tenant?.queues ?? {}).map(([id, name]) => [id, `${name} (${id})`]),
+  );
   byId("desk-indicator").textContent = one?.typing.includes("user") ? "The customer is typing…" : "";
   showAbout(one, tenant);
 }
@@ -111,7 +136,8 @@ function showMessages() {
 }
 
 function make(item) {
-  if (item.key === "empty") return el("li", { class: "empty", text: "Accept a conversation, or choose one to look at." });
+  if (item.key === "empty")
+    return el("li", { class: "empty", text: "Accept a conversation, or choose one to look at." });
   return itemView(item, "agent", null);
 }
 

@@ -7,7 +7,12 @@ import { state } from "./state.js";
 /** Attempts, signature, headers and body of a webhook. */
 export function webhookDetail(record) {
   return [
-    table([["URL", record.url ?? "none is registered"], ["Event id", record.event_id], ["Outcome", record.outcome.replace("_", " ")], ["Signature", signature(record)]]),
+    table([
+      ["URL", record.url ?? "none is registered"],
+      ["Event id", record.event_id],
+      ["Outcome", record.outcome.replace("_", " ")],
+      ["Signature", signature(record)],
+    ]),
     part("Attempts", record.attempts.length ? attempts(record.attempts) : el("p", { text: "none" })),
     part("Headers", table(Object.entries(record.headers))),
     part("Body", el("pre", { text: pretty(record.body) })),
@@ -17,10 +22,17 @@ export function webhookDetail(record) {
 /** Headers, body and answer of a REST call. */
 export function callDetail(record) {
   return [
-    table([["Request", `${record.method} ${record.path}`], ["Operation", record.operation ?? "unknown"], ["Tenant", record.tenant ?? "none: the API key is wrong"]]),
+    table([
+      ["Request", `${record.method} ${record.path}`],
+      ["Operation", record.operation ?? "unknown"],
+      ["Tenant", record.tenant ?? "none: the API key is wrong"],
+    ]),
     part("Headers", table(Object.entries(record.request_headers))),
     record.request_body ? part("Body", el("pre", { text: pretty(record.request_body) })) : null,
-    part(`Answer ${record.status ?? "(the connection was cut)"}`, el("pre", { text: pretty(record.response_body) || "no body" })),
+    part(
+      `Answer ${record.status ?? "(the connection was cut)"}`,
+      el("pre", { text: pretty(record.response_body) || "no body" }),
+    ),
   ].filter(Boolean);
 }
 
@@ -29,17 +41,31 @@ function part(title, content) {
 }
 
 function table(rows) {
-  return el("table", {}, rows.map(([name, value]) => el("tr", {}, el("th", { scope: "row", text: name }), el("td", { text: value }))));
+  return el(
+    "table",
+    {},
+    rows.map(([name, value]) => el("tr", {}, el("th", { scope: "row", text: name }), el("td", { text: value }))),
+  );
 }
 
 function attempts(all) {
   const row = (each) => [
     `retry ${each.retry}`,
     clock(each.transmission_time),
-    each.status === null ? each.error ?? "no answer" : meaning(each.status),
+    each.status === null ? (each.error ?? "no answer") : meaning(each.status),
     took(each.duration_ms),
   ];
-  return el("table", {}, all.map((each) => el("tr", {}, row(each).map((text) => el("td", { text })))));
+  return el(
+    "table",
+    {},
+    all.map((each) =>
+      el(
+        "tr",
+        {},
+        row(each).map((text) => el("td", { text })),
+      ),
+    ),
+  );
 }
 
 function meaning(status) {

@@ -4,9 +4,24 @@ import { el, options } from "./dom.js";
 import { state } from "./state.js";
 
 const OPERATIONS = [
-  "send_message", "read_messages", "read_message", "create_conversation", "read_conversation", "list_conversations",
-  "update_conversation", "post_agent_assignment", "typing", "thinking", "read_receipt", "participants",
-  "end_conversation", "interactions", "attachments", "cards", "webhooks", "channels",
+  "send_message",
+  "read_messages",
+  "read_message",
+  "create_conversation",
+  "read_conversation",
+  "list_conversations",
+  "update_conversation",
+  "post_agent_assignment",
+  "typing",
+  "thinking",
+  "read_receipt",
+  "participants",
+  "end_conversation",
+  "interactions",
+  "attachments",
+  "cards",
+  "webhooks",
+  "channels",
 ];
 const EVENTS = ["MESSAGE", "CONVERSATION_UPDATE", "QUEUED", "MEMBERS_CHANGED", "TRANSFER", "ACTIVITY"];
 const MS = { label: "Milliseconds", type: "number", value: 1000 };
@@ -16,12 +31,21 @@ const EVENT = { label: "Event", choices: ["", ...EVENTS] };
 
 const KINDS = {
   rest_delay: ["REST calls are slow", { ms: MS, operation: OPERATION }],
-  rest_error: ["REST calls fail", { status: STATUS, retry_after: { label: "Retry-After, s", type: "number", value: "" }, operation: OPERATION }],
-  answer_lost: ["Done, but the answer is lost", { how: { label: "How", choices: ["drop", "504", "hang"] }, operation: { ...OPERATION, value: "send_message" } }],
+  rest_error: [
+    "REST calls fail",
+    { status: STATUS, retry_after: { label: "Retry-After, s", type: "number", value: "" }, operation: OPERATION },
+  ],
+  answer_lost: [
+    "Done, but the answer is lost",
+    { how: { label: "How", choices: ["drop", "504", "hang"] }, operation: { ...OPERATION, value: "send_message" } },
+  ],
   request_cut: ["The connection is cut", { operation: OPERATION }],
   read_back_late: ["Messages are read back late", { ms: MS }],
   assignment_ignored: ["Assignments have no effect", {}],
-  webhook_duplicate: ["Webhooks come more than once", { copies: { label: "Copies", type: "number", value: 2 }, event_type: EVENT }],
+  webhook_duplicate: [
+    "Webhooks come more than once",
+    { copies: { label: "Copies", type: "number", value: 2 }, event_type: EVENT },
+  ],
   webhook_reorder: ["Webhooks overtake each other", { hold_ms: { ...MS, value: 500 }, event_type: EVENT }],
   webhook_delay: ["Webhooks come late", { ms: MS, event_type: EVENT }],
   webhook_drop: ["Webhooks never come", { event_type: EVENT }],
@@ -41,7 +65,10 @@ const COMMON = {
 /** Fill the form; `add(fault)` is called with what was entered. */
 export function setUpForm(form, add) {
   const kind = el("select", { name: "kind" });
-  options(kind, Object.entries(KINDS).map(([name, [text]]) => [name, text]));
+  options(
+    kind,
+    Object.entries(KINDS).map(([name, [text]]) => [name, text]),
+  );
   const fields = el("div", { class: "presets" });
   const only = el("input", { type: "checkbox", name: "only" });
   kind.addEventListener("change", () => showFields(fields, kind.value));
@@ -63,17 +90,26 @@ export function setUpForm(form, add) {
 function showFields(box, kind) {
   const all = { ...KINDS[kind][1], ...COMMON };
   if (kind === "outage") all.for_seconds = { ...COMMON.for_seconds, value: 10 };
-  box.replaceChildren(...Object.entries(all).map(([name, field]) => el("label", {}, field.label, control(name, field))));
+  box.replaceChildren(
+    ...Object.entries(all).map(([name, field]) => el("label", {}, field.label, control(name, field))),
+  );
 }
 
 function control(name, field) {
-  if (!field.choices) return el("input", { name, type: field.type, value: field.value, min: 0, step: "any", inputMode: "numeric" });
+  if (!field.choices)
+    return el("input", { name, type: field.type, value: field.value, min: 0, step: "any", inputMode: "numeric" });
   const made = el("select", { name });
-  options(made, field.choices.map((value) => [value, value || "any"]), field.value ?? field.choices[0]);
+  options(
+    made,
+    field.choices.map((value) => [value, value || "any"]),
+    field.value ?? field.choices[0],
+  );
   return made;
 }
 
 function entered(box) {
   const values = [...box.querySelectorAll("input, select")].filter((each) => each.value !== "");
-  return Object.fromEntries(values.map((each) => [each.name, each.type === "number" ? Number(each.value) : each.value]));
+  return Object.fromEntries(
+    values.map((each) => [each.name, each.type === "number" ? Number(each.value) : each.value]),
+  );
 }

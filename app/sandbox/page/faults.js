@@ -20,7 +20,9 @@ const PRESETS = [
 
 export function setUp() {
   byId("faults-presets").append(
-    ...PRESETS.map(([text, fault]) => el("button", { type: "button", class: "small", text, on: { click: () => add(fault) } })),
+    ...PRESETS.map(([text, fault]) =>
+      el("button", { type: "button", class: "small", text, on: { click: () => add(fault) } }),
+    ),
   );
   byId("faults-off").addEventListener("click", () => attempt(() => put("/faults", { faults: [] })));
   byId("keys-rotate").addEventListener("click", () => attempt(() => post("/keys/rotate", { forget: false })));
@@ -55,7 +57,9 @@ function update(item, each) {
 function describe(fault) {
   const { kind, ...rest } = fault;
   const said = Object.entries(rest)
-    .filter(([name, value]) => value !== null && !(name === "skip" && value === 0) && !(name === "every" && value === 1))
+    .filter(
+      ([name, value]) => value !== null && !(name === "skip" && value === 0) && !(name === "every" && value === 1),
+    )
     .map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
   return [kind.replaceAll("_", " "), ...said].join(", ");
 }

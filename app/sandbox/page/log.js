@@ -31,11 +31,15 @@ function show() {
 /** Refused by the gateway, or by the endpoint. A webhook on its way that failed once is only late. */
 export function isBad({ kind, record }) {
   if (kind === "call") return record.refused || record.status === null || record.status >= 500;
-  return record.outcome === "given_up" || record.attempts.some((each) => each.status !== null && each.status >= 400 && each.status < 500);
+  return (
+    record.outcome === "given_up" ||
+    record.attempts.some((each) => each.status !== null && each.status >= 400 && each.status < 500)
+  );
 }
 
 function make(entry) {
-  if (entry.key === "empty") return el("li", { class: "empty", text: "Nothing yet. Webhooks and REST calls show up here as they happen." });
+  if (entry.key === "empty")
+    return el("li", { class: "empty", text: "Nothing yet. Webhooks and REST calls show up here as they happen." });
   const box = el("details", {}, el("summary"), el("div", { class: "detail" }));
   const item = el("li", { class: "entry" }, box);
   box.addEventListener("toggle", () => fill(item));
@@ -56,13 +60,21 @@ function update(item, entry) {
 function fill(item) {
   const box = item.firstElementChild;
   if (!box.open) return;
-  const again = el("button", { type: "button", class: "small", text: "Send again", on: { click: () => sendAgain(item) } });
+  const again = el("button", {
+    type: "button",
+    class: "small",
+    text: "Send again",
+    on: { click: () => sendAgain(item) },
+  });
   const detail = item.kind === "webhook" ? webhookDetail(item.entry) : callDetail(item.entry);
   box.lastElementChild.replaceChildren(el("div", { class: "row" }, again), ...detail);
 }
 
 function sendAgain(item) {
-  const path = item.kind === "webhook" ? `/webhooks/${encodeURIComponent(item.entry.event_id)}/resend` : `/rest/${item.entry.seq}/resend`;
+  const path =
+    item.kind === "webhook"
+      ? `/webhooks/${encodeURIComponent(item.entry.event_id)}/resend`
+      : `/rest/${item.entry.seq}/resend`;
   return attempt(() => post(path));
 }
 
@@ -86,7 +98,7 @@ function webhookLine(record) {
 
 function outcomeChip(record, last) {
   const names = { no_webhook: "no webhook", given_up: "given up", dropped: "dropped", pending: "on its way" };
-  const text = last ? String(last.status ?? "no answer") : names[record.outcome] ?? record.outcome;
+  const text = last ? String(last.status ?? "no answer") : (names[record.outcome] ?? record.outcome);
   const good = last && last.status !== null && last.status < 300;
   return chip(text, good ? "ok" : record.outcome === "pending" && !last ? "" : "bad");
 }
@@ -97,7 +109,10 @@ function about(record) {
     const { data = {} } = JSON.parse(record.body);
     const word = data.state ?? data.change ?? data.queueName ?? data.name ?? (data.isEcho ? "echo" : data.sender?.type);
     const text = data.text ? `“${data.text}”` : "";
-    return [word, text].filter(Boolean).map((part) => ` · ${part}`).join("");
+    return [word, text]
+      .filter(Boolean)
+      .map((part) => ` · ${part}`)
+      .join("");
   } catch {
     return "";
   }
@@ -111,7 +126,10 @@ function callLine(record) {
     el("span", { class: "what", text: `${record.method} ${path}` }),
     who(record.conversation),
     ...faultChips(record),
-    chip(record.refused ? `refused ${record.status}` : String(record.status ?? "cut"), record.status !== null && record.status < 300 ? "ok" : "bad"),
+    chip(
+      record.refused ? `refused ${record.status}` : String(record.status ?? "cut"),
+      record.status !== null && record.status < 300 ? "ok" : "bad",
+    ),
     el("span", { class: "took", text: took(record.duration_ms) }),
   ];
 }

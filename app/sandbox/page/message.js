@@ -23,7 +23,7 @@ export function itemView(item, side, acts) {
   if (item.note !== undefined) return el("li", { class: "note", text: `${item.note} · ${clock(item.at)}` });
   if (item.choice !== undefined) return choiceView(item, side);
   const { message } = item;
-  const who = message.author_type === "agent" ? message.author_id : NAMES[message.author_type] ?? message.author_type;
+  const who = message.author_type === "agent" ? message.author_id : (NAMES[message.author_type] ?? message.author_type);
   const own = message.author_type === side;
   return el(
     "li",

@@ -12,8 +12,16 @@ export function setUp() {
   const dialog = byId("start");
   const form = byId("start-form");
   const { elements } = form;
-  options(elements.channel, CHANNELS.map((name) => [name, name]));
-  on("tenants", () => options(elements.tenant, state.tenants.map((one) => [one.tenant, one.label])));
+  options(
+    elements.channel,
+    CHANNELS.map((name) => [name, name]),
+  );
+  on("tenants", () =>
+    options(
+      elements.tenant,
+      state.tenants.map((one) => [one.tenant, one.label]),
+    ),
+  );
   byId("start-open").addEventListener("click", () => {
     const before = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
     for (const name of ["tenant", "channel"]) if (before[name]) elements[name].value = before[name];

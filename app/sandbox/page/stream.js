@@ -9,7 +9,11 @@ const timers = new Map();
 export function follow() {
   const source = new EventSource("/sandbox/api/stream");
   const take = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data).data));
-  const anew = () => reload().then(() => show("on", "Live"), () => show("off", "The sandbox does not answer"));
+  const anew = () =>
+    reload().then(
+      () => show("on", "Live"),
+      () => show("off", "The sandbox does not answer"),
+    );
   source.addEventListener("hello", anew);
   source.addEventListener("reset", anew);
   source.addEventListener("faults", () => reloadFaults().catch(() => {}));
@@ -28,7 +32,11 @@ function show(className, text) {
 function takeConversation(one) {
   state.conversations.set(one.id, one);
   clearTimeout(timers.get(one.id));
-  if (one.indicator_ms) timers.set(one.id, setTimeout(() => putOut(one), one.indicator_ms));
+  if (one.indicator_ms)
+    timers.set(
+      one.id,
+      setTimeout(() => putOut(one), one.indicator_ms),
+    );
   changed("conversations");
 }
 

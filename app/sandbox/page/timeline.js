@@ -50,6 +50,7 @@ function activity({ name, value }) {
 
 function update(data, conversation) {
   if (data.state === "idle") return { note: "The conversation ended" };
-  if (data.state === "created") return { note: `Conversation on ${data.channel} · ${tenantOf(conversation)?.label ?? ""}` };
+  if (data.state === "created")
+    return { note: `Conversation on ${data.channel} · ${tenantOf(conversation)?.label ?? ""}` };
   return null;
 }
