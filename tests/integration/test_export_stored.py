@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database.engine import connect
 from app.export.stored import read_story
+from app.sealing import VARIABLE, new_key, sealer
 
 PARLEY = Path(sys.executable).with_name("parley")
 
@@ -58,6 +60,26 @@ async def test_the_story_is_read_in_the_order_of_arrival(rows: None, engine: Asy
     ]
     with pytest.raises(LookupError):
         await read_story(engine, 99)
+
+
+async def test_what_is_stored_encrypted_is_opened(
+    rows: None, engine: AsyncEngine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, new_key())
+    joined = {"data": {"memberType": "agent", "change": "joined", "id": "agent-9"}}
+    connection = await connect(database_url, application="test")
+    statement = "UPDATE event SET payload = $1 WHERE event_id = 'e2'"
+    await connection.execute(statement, json.dumps(sealer().seal(joined)))
+    await connection.execute(
+        "UPDATE delivery SET content = $1",
+        json.dumps(sealer().seal({"assignment": {"type": "queue", "id": "102"}})),
+    )
+    await connection.close()
+    story = (await read_story(engine, 1)).story
+    assert [item.data for item in story if item.what == "MEMBERS_CHANGED"] == [joined["data"]]
+    assert [item.content for item in story if item.what == "assignment"] == [
+        {"assignment": {"type": "queue", "id": "102"}}
+    ]
 
 
 async def export(database_url: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
