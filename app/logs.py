@@ -14,6 +14,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.errors import ConfigurationError
+from app.sensitive import mask_log
 
 #: Libraries whose INFO says nothing an operator wants, and whose request lines hold paths with tokens.
 QUIET = ("httpx", "httpcore", "uvicorn.access", "asyncio", "websockets", "alembic", "aiosqlite", "apprise")
@@ -81,10 +82,13 @@ def _last(as_json: bool) -> list[Any]:
             structlog.processors.ExceptionRenderer(
                 structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
             ),
+            mask_log,
             structlog.processors.JSONRenderer(),
         ]
     return [
         _for_people,
+        structlog.processors.format_exc_info,
+        mask_log,
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=20
         ),

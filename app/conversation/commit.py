@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.conversation.draft import Draft
 from app.conversation.owned import owned
+from app.conversation.privacy.sealed import seal_changes
 from app.conversation.sending import Sending, first_attempt
 from app.conversation.services import Services
 from app.conversation.store import write
@@ -25,5 +26,7 @@ async def commit(services: Services, draft: Draft, *, turn: bool = False) -> Sen
         if first is not None and not holding.busy and not services.pauses.paused(endpoint.name):
             sending, attempt = first_attempt(first, draft.now, endpoint.deliveries.timeout)
             attempts.append(attempt)
+        if endpoint.encrypt:
+            seal_changes(changes)
         await write(holding, state, changes, attempts)
     return sending

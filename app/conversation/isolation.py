@@ -15,6 +15,7 @@ from contextvars import Context
 from typing import Any, NoReturn, TypeVar, cast
 
 from app.errors import BotError
+from app.sensitive import guard, guarding
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class Isolation:
 
     def __init__(self, refused: Callable[[str], BotError]) -> None:
         self._context = Context()
+        self._context.run(guard, guarding())  # a bot may log, too
         self._refused = refused
         self._loop = cast(AbstractEventLoop, ForbiddenLoop(refused))
 

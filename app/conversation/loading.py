@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select, text
@@ -9,8 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversation.handover.store import last_handover
 from app.conversation.journal import Entry
+from app.conversation.privacy.meanwhile import said_meanwhile
 from app.conversation.state import ConversationState, DialogState, SessionState, TimerState
 from app.database.tables import metadata
+from app.endpoints import Endpoint
+from app.sealing import unseal
 
 _CONVERSATION = metadata.tables["conversation"]
 _CONTACT = metadata.tables["contact"]
@@ -28,8 +32,17 @@ _LEFT_RUNNING = text(
 )
 
 
-async def load(connection: AsyncConnection, conversation_id: int, *, take_over: bool) -> ConversationState:
-    """The conversation as stored. At a take-over the runs that the dead owner left are closed as Crashed."""
+async def load(
+    connection: AsyncConnection,
+    conversation_id: int,
+    *,
+    take_over: bool,
+    endpoints: Mapping[str, Endpoint] | None = None,
+) -> ConversationState:
+    """The conversation as stored. At a take-over the runs that the dead owner left are closed as Crashed.
+
+    Where the endpoint's transcripts are masked, what was said in an open handover is read from its events.
+    """
     row = (
         await connection.execute(
             select(_CONVERSATION, _CONTACT.c.profile, _CONTACT.c.identity)
@@ -60,6 +73,9 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
     if state.sessions or state.control != "bot":
         state.timers = await _timers(connection, conversation_id)
         await _handover(connection, state)
+        endpoint = (endpoints or {}).get(state.endpoint)
+        if state.handover is not None and endpoint is not None and endpoint.erases:
+            state.handover.messages = await said_meanwhile(connection, state.id, state.handover.requested_at)
     if take_over:
         crashed = await connection.execute(_LEFT_RUNNING, {"id": conversation_id})
         state.left_running = [run for run in crashed.scalars() if run is not None]
@@ -90,7 +106,7 @@ async def _session(connection: AsyncConnection, state: ConversationState) -> Non
     session = SessionState(
         id=row.id,
         number=row.number,
-        data=row.data,
+        data=unseal(row.data),
         started_at=row.started_at,
         last_input_at=row.last_input_at,
         runs=row.runs,
@@ -98,7 +114,7 @@ async def _session(connection: AsyncConnection, state: ConversationState) -> Non
         active_started=row.active_started,
         language=row.language,
         locale=row.locale,
-        storage=row.storage,
+        storage=unseal(row.storage),
         private=row.private,
     )
     if row.ended_at is None:
@@ -117,8 +133,8 @@ async def _dialog(connection: AsyncConnection, conversation_id: int) -> DialogSt
         bot=row.bot,
         seed=row.seed,
         started_at=row.started_at,
-        session_data=row.session_data,
-        contact_data=row.contact_data,
+        session_data=unseal(row.session_data),
+        contact_data=unseal(row.contact_data),
         status=row.status,
         private=row.private,
         entries=await journal_entries(connection, row.id),
@@ -132,7 +148,7 @@ async def journal_entries(connection: AsyncConnection, dialog_id: int) -> list[E
 
 
 def _entry(row: Any) -> Entry:
-    return Entry(kind=row.kind, name=row.name, content=row.content, at=row.at, event_id=row.event_id)
+    return Entry(kind=row.kind, name=row.name, content=unseal(row.content), at=row.at, event_id=row.event_id)
 
 
 async def _timers(connection: AsyncConnection, conversation_id: int) -> list[TimerState]:

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from app.conversation.handover.failing import assignment_failed
 from app.conversation.owned import owned
+from app.conversation.privacy.sealed import comparable
 from app.conversation.readback import arrived
 from app.conversation.sending import (
     Head,
@@ -231,7 +232,8 @@ class Outbox:
             for message in reversed(there)
             if message.author_type == "bot" and (message.created_at is None or message.created_at >= since)
         ]
-        found = arrived(texts, sent, reading.content.get("text") or "")
+        texts = [comparable(text, sent) for text in texts]
+        found = arrived(texts, sent, comparable(reading.content.get("text") or "", sent))
         return False if found is None and services.now() - first > LAG else found
 
 

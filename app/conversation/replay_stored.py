@@ -16,6 +16,7 @@ from app.conversation.needs import Diverged, Failed
 from app.conversation.replay_check import check
 from app.database.tables import metadata
 from app.errors import ConfigurationError
+from app.sealing import unseal
 
 _DIALOG = metadata.tables["dialog"]
 _CONVERSATION = metadata.tables["conversation"]
@@ -73,7 +74,7 @@ async def replay_stored(
                 bots[dialog.bot] = _loaded(load_bot, dialog.bot)
             journal = select(_JOURNAL).where(_JOURNAL.c.dialog_id == dialog.id)
             rows = await connection.execute(journal.order_by(_JOURNAL.c.position))
-            entries = [Entry(row.kind, row.name, row.content, row.at, row.event_id) for row in rows]
+            entries = [Entry(row.kind, row.name, unseal(row.content), row.at, row.event_id) for row in rows]
             replayed.append(_replay(dialog, bots[dialog.bot], entries))
     return Report(tuple(replayed))
 
@@ -109,8 +110,8 @@ def _replay(dialog: Any, bot: Bot | ConfigurationError, entries: list[Entry]) ->
         dialog_key=f"{dialog.endpoint}/{dialog.id}",
         seed=dialog.seed,
         started_at=dialog.started_at,
-        session=dialog.session_data,
-        contact=dialog.contact_data,
+        session=unseal(dialog.session_data),
+        contact=unseal(dialog.contact_data),
     )
     found = check(bot, start, entries, status=dialog.status)
     if isinstance(found, Diverged):

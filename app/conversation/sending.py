@@ -26,6 +26,7 @@ from app.conversation.state import ConversationState
 from app.conversation.store import insert_rows
 from app.endpoints import Endpoint
 from app.gateway.outcome import InDoubt, Refused, Retry, Sent, Unauthorized
+from app.sealing import unseal
 
 #: Between two looks at what really arrived.
 READ_AGAIN = timedelta(seconds=2)
@@ -177,7 +178,7 @@ async def _take(
             return await _found_sending(holding, row, now)
         if due is not None and due > now:
             return Later(due)
-        content = row["content"]
+        content = unseal(row["content"])
         if status == "in_doubt":
             return Reading(delivery, row["attempts"], content, row["readings"], row["expires_at"])
         if row["kind"] == "message" and state.control == "human" and not content.get("during_handover"):

@@ -9,6 +9,7 @@ from app.conversation.journal import Entry
 from app.conversation.needs import StepCall
 from app.conversation.services import Host, Services
 from app.conversation.step import run_step
+from app.sensitive import masked_text
 
 
 async def run_steps(
@@ -35,5 +36,5 @@ async def _run(call: StepCall, host: Host, services: Services) -> Entry:
         content = await run_step(call, executor=services.executor)
         result.append(Entry("result", call.name, content, services.now()))
 
-    await host.step(call.name, work)
+    await host.step(masked_text(call.name), work)
     return result[0]

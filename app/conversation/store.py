@@ -20,6 +20,7 @@ from app.conversation.privacy.erasure import erase
 from app.conversation.state import ConversationState, WaitingEvent
 from app.database.direct import direct
 from app.database.recordset import as_json, inserting, rows
+from app.sealing import unseal
 
 _WAITING = """
 SELECT id, type, payload, at, received_at FROM event
@@ -113,7 +114,10 @@ async def waiting_events(engine: AsyncEngine, conversation_id: int, *, most: int
     """Events not handled yet, in the order of handling."""
     async with direct(engine) as database:
         found = await database.driver.fetch(_WAITING, conversation_id, most)
-    return [WaitingEvent(*row) for row in found]
+    return [
+        WaitingEvent(id, type, unseal(payload), at, received_at)
+        for id, type, payload, at, received_at in found
+    ]
 
 
 class Together:

@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.conversation.privacy.sealed import readable
+
 _LIST = text(
     """
     SELECT c.id, c.endpoint, c.external_id, c.channel, c.state, c.control, c.sessions, c.due_at, c.owner,
@@ -128,5 +130,7 @@ async def timeline(engine: AsyncEngine, conversation_id: int) -> list[Happening]
     """Everything that is stored of a conversation, by time."""
     async with engine.connect() as connection:
         rows = (await connection.execute(_TIMELINE, {"id": conversation_id})).all()
-    happenings = [Happening(row.at, row.kind, row.id, row.summary, row.detail or {}) for row in rows]
+    happenings = [
+        Happening(row.at, row.kind, row.id, row.summary, readable(row.detail or {})) for row in rows
+    ]
     return sorted(happenings, key=lambda each: (each.at, _ORDER.get(each.kind, 9), each.id))

@@ -34,6 +34,7 @@ from app.conversation.journal import Entry
 from app.conversation.needs import Diverged, Failed, RunSteps
 from app.conversation.notes import keep_storage, state_change
 from app.conversation.outbox import Outbox
+from app.conversation.privacy.guarding import Guard
 from app.conversation.quarantine import DEATHS_ALLOWED, TRIAL, alone, begin_trial, quarantine
 from app.conversation.services import Host, Services
 from app.conversation.state import ConversationState, TimerState, WaitingEvent
@@ -43,6 +44,7 @@ from app.conversation.transformers import Ready, Transforming
 from app.endpoints import Endpoint
 from app.errors import BotError, ConfigurationError
 from app.gateway.meaning import Injected, Meaning, StateChange, UserInput
+from app.sensitive import guard
 
 
 class TurnTimedOut(BotError):
@@ -58,6 +60,7 @@ class Turns:
         self._outbox = outbox
         self._waiting: list[WaitingEvent] = []
         self._sending: asyncio.Task[None] | None = None
+        self._guard = Guard(state)
         self._transforming = Transforming(services, state)
         self._ready: dict[int, Ready] = {}
 
@@ -68,6 +71,7 @@ class Turns:
     async def look(self) -> bool | None:
         """Read what waits. True: there is a turn for the bot; False: only notes; None: nothing."""
         self._waiting = await waiting_events(self._services.engine, self._state.id)
+        self._guard_logs()
         state, now = self._state, self._services.now()
         if self._resuming or receive_timer_due(state, now) or due_timers(state, now):
             return True
@@ -87,6 +91,7 @@ class Turns:
 
     async def handle(self, host: Host) -> None:
         """Handle what `look` found: notes, and at most one input or timeout for the bot."""
+        self._guard_logs()
         await self._services.ids.reserve()
         clocks = [
             (timer, await asking.ask(self._services, self._state, timer))
@@ -103,6 +108,10 @@ class Turns:
         elif draft.changes:
             await self._commit(draft)
         await self._sent()
+
+    def _guard_logs(self) -> None:
+        """What is logged from here on is masked, where the endpoint wants that. A run has its own context."""
+        guard(self._guard.values(self._endpoint, self._waiting))
 
     @property
     def _resuming(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 from concurrent.futures import Executor
 from typing import Any
@@ -29,7 +30,9 @@ async def call_transformer(
             function = load_function(path)
             if inspect.iscoroutinefunction(function):
                 return await function(argument)
-            given = await asyncio.get_running_loop().run_in_executor(executor, function, argument)
+            given = await asyncio.get_running_loop().run_in_executor(
+                executor, contextvars.copy_context().run, function, argument
+            )
             return await given if inspect.isawaitable(given) else given
     except ConfigurationError as error:
         problem = str(error)

@@ -77,7 +77,12 @@ class Hosted:
         session_runs: SessionRuns | None = None
         try:
             async with self._services.engine.begin() as connection:
-                state = await load(connection, self.claim.conversation_id, take_over=self.claim.take_over)
+                state = await load(
+                    connection,
+                    self.claim.conversation_id,
+                    take_over=self.claim.take_over,
+                    endpoints=self._services.endpoints,
+                )
             if state.epoch != self.claim.epoch:
                 raise OwnershipLost
             if self.claim.take_over:

@@ -22,6 +22,7 @@ from app.worker.hosted import Hosted, HostSettings
 from app.worker.listener import listen
 from app.worker.runs import Runs
 from app.worker.session_runs import finish_rows
+from app.worker.tidy import EVERY, Tidy
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +74,7 @@ class Worker:
             asyncio.create_task(self._every(self._settings.lease / 3, self._renew)),
             asyncio.create_task(self._every(self._settings.sweep, self._sweep)),
             asyncio.create_task(self._every(5.0, self._services.pauses.refresh)),
+            asyncio.create_task(self._every(EVERY, Tidy(self._services).run)),
         ]
         log.info("worker_started", worker=self._id)
         try:

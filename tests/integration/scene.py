@@ -27,6 +27,7 @@ from app.conversation.turn import Turns
 from app.endpoints import Endpoint
 from app.gateway.client import GatewayClient, GatewayMessage, RequestFailed
 from app.gateway.outcome import InDoubt, Outcome, Sent
+from app.receiver.inbox import Arrival
 from app.worker import claims
 
 
@@ -151,6 +152,11 @@ class PlayedGateway(GatewayClient):
 _arrivals = count(1)
 
 
+def stored_form(arrival: Arrival, payload: dict[str, Any]) -> Arrival:
+    """The event as it is stored; tests of encryption replace this."""
+    return arrival
+
+
 @dataclass
 class Scene:
     """One conversation, and everything around it."""
@@ -170,6 +176,8 @@ class Scene:
         """Store an event as the receiver does; its id."""
         now = received or self.clock()
         body = json.dumps(payload).encode()
+        arrival = Arrival("support", "", None, "", body, b"", body.decode(), None, 0)
+        arrival = stored_form(arrival, payload)
         async with self.engine.begin() as connection:
             conversation = (
                 await connection.execute(
@@ -189,9 +197,9 @@ class Scene:
                     "e": f"event-{next(_arrivals)}",
                     "c": conversation,
                     "t": payload["eventType"],
-                    "b": body,
+                    "b": arrival.body,
                     "s": sha256(body).digest(),
-                    "p": json.dumps(payload),
+                    "p": arrival.payload,
                     "r": now,
                     "at": at or now,
                 },
@@ -230,7 +238,12 @@ class Scene:
         if not found:
             return None
         async with self.engine.begin() as connection:
-            self.state = await load(connection, found[0].conversation_id, take_over=found[0].take_over)
+            self.state = await load(
+                connection,
+                found[0].conversation_id,
+                take_over=found[0].take_over,
+                endpoints=self.services.endpoints,
+            )
         return self.state
 
     async def work(self) -> None:

@@ -10,6 +10,7 @@ from app.conversation.changes import Changes
 from app.conversation.handover.machine import Signal
 from app.conversation.state import EndedHandover, HandoverState
 from app.database.tables import metadata
+from app.sealing import unseal
 
 _UPDATE = text(
     """
@@ -92,7 +93,7 @@ async def last_handover(
         position=row.position,
         signals=[Signal.from_json(signal) for signal in row.signals],
         inactive_count=row.inactive_count,
-        settings=row.settings,
+        settings=unseal(row.settings),
         messages=[
             {**line.content, "author": line.author, "kind": line.kind, "text": line.text or ""}
             for line in messages
