@@ -1,8 +1,8 @@
 """Telling workers, after the commit, which conversations are due.
 
-NOTIFY inside the transaction would serialise all commits. So it is sent afterwards, gathered over a few
-milliseconds, on a connection of its own. Should it get lost, the workers' sweep finds the conversation within
-a second: a failure here harms nothing but that second.
+NOTIFY inside the transaction would serialise all commits. So it is sent afterwards, on a connection of its own;
+what comes within a few milliseconds of another goes together. Should it get lost, the workers' sweep finds the
+conversation within a second: a failure here harms nothing but that second.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST = 10_000
 
 
 class Notifier:
-    """Sends NOTIFY for conversations in small groups. Times in seconds."""
+    """Sends NOTIFY for conversations: the first at once, what follows within `gather` seconds together."""
 
     def __init__(
         self,
@@ -80,11 +80,14 @@ class Notifier:
     async def _send(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         """Send until the connection fails."""
         statement = f"SELECT pg_notify('{DUE_CHANNEL}', $1)"
+        loop = asyncio.get_running_loop()
+        last = -self._gather
         while True:
             await self._wanted.wait()
-            await asyncio.sleep(self._gather)
+            await asyncio.sleep(last + self._gather - loop.time())
             self._wanted.clear()
             due, self._due = self._due, {}
+            last = loop.time()
             for payload in payloads(due):
                 await connection.execute(statement, payload, timeout=2)
                 self._count("sent")

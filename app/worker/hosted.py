@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 #: A retry further away than this is left to `due_at`.
 RETRY_WITHIN = 60.0
+#: A timer is looked at so many seconds after it is due, so that no clock's last digit makes it too early.
+TIMER_MARGIN = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,13 @@ class Hosted:
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
         self._look_at_outbox = True
+        self._swept = True
         self._retrying: asyncio.Task[None] | None = None
 
     def wake(self, *, due: bool = False) -> None:
         """Something waits. `due`: the database said so, so it may be a delivery as well as an event."""
         self._look_at_outbox = self._look_at_outbox or due
+        self._swept = self._swept or due
         self._wake.set()
 
     def close(self) -> None:
@@ -138,9 +142,9 @@ class Hosted:
         quiet_since = time.monotonic()
         while not self._closing.is_set():
             self.idle_since = None
-            self._wake.clear()
-            found = await turns.look()
-            if found is not None:
+            found = await turns.look() if self._may_wait(state) else None
+            if found or (found is False and (self._swept or not turns.unhurried)):
+                self._swept = False
                 if found:
                     await session_runs.turn(turns)
                 else:
@@ -157,12 +161,18 @@ class Hosted:
                 return
             await self._wait(min(left, self._until_timer(state)))
 
+    def _may_wait(self, state: ConversationState) -> bool:
+        """Whether something may wait: it was said so, something was left, or a timer's time has come."""
+        told = self._wake.is_set()
+        self._wake.clear()
+        return told or state.due or self._until_timer(state) <= TIMER_MARGIN
+
     def _until_timer(self, state: ConversationState) -> float:
         """Seconds until the next timer."""
         if not state.timers:
             return float("inf")
         due = min(timer.due_at for timer in state.timers)
-        return max((due - self._services.now()).total_seconds(), 0.0) + 0.001
+        return max((due - self._services.now()).total_seconds(), 0.0) + TIMER_MARGIN
 
     async def _wait(self, seconds: float) -> None:
         self.idle_since = time.monotonic()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-import structlog
 import uvloop
 
 from app.logs import set_up_logging
@@ -37,16 +36,21 @@ def main() -> int:
     options = parser.parse_args()
     forget_environment()
     set_up_logging("WARNING")
-    structlog.get_logger(__name__)
     about = report.machine()
     if about["load_before"] > 0.3 * (about["cores"] or 1):
-        print(f"Something else is at work here (load {about['load_before']}): expect noise.")
-    results = sections.Results()
+        say(f"Something else is at work here (load {about['load_before']}): expect noise.")
+    results = sections.Results(say=say)
     uvloop.run(measure(options.only or list(PARTS), results, options.first_rate))
     report.show(results.figures, report.stored(), results.cpu)
     if not options.dry:
         report.store(results.figures, results.cpu, about)
     return 0
+
+
+def say(line: str) -> None:
+    """A line for whoever waits."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 async def measure(wanted: list[str], results: sections.Results, first_rate: float) -> None:

@@ -67,7 +67,7 @@ def p99(values: Sequence[float]) -> float:
 def latency(
     name: str, values: Sequence[float], of: Callable[[Sequence[float]], float], *, reach: float | None = None
 ) -> Figure:
-    """A latency in ms with its noise: half of what lies between the best and the worst quarter of the time."""
+    """A latency in ms with its noise: half the difference between the best and the worst quarter."""
     size = max(len(values) // WINDOWS, 1)
     parts = [of(values[start : start + size]) for start in range(0, size * WINDOWS, size) if values[start:]]
     value = of(values)

@@ -155,8 +155,7 @@ async def at_rate(pool: Pool, shots: Sequence[Shot], rate: float) -> float:
     late = 0.0
     for number, shot in enumerate(shots):
         due = start + number / rate
-        while (left := due - loop.time()) > 0:
-            await asyncio.sleep(left)
+        await asyncio.sleep(due - loop.time())
         late = max(late, loop.time() - due)
         pool.send(shot)
     await pool.quiet()

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
+from contextlib import suppress
 
 import asyncpg
 
@@ -53,10 +55,8 @@ class NaiveWorker:
     async def run(self) -> None:
         """Answer for ever; a look every second finds what no notification told of."""
         while True:
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), 1.0)
-            except TimeoutError:
-                pass
             self._look.clear()
             for row in await self._pool.fetch(_WAITING, list(self._taken)):
                 self._taken[row["id"]] = asyncio.create_task(self._handle(row["id"]))
@@ -89,7 +89,8 @@ async def main() -> None:
     async with asyncpg.create_pool(url, max_size=AT_ONCE) as pool:
         worker = NaiveWorker(endpoints, pool)
         listening = asyncio.create_task(listen(url, worker.told))
-        print("ready", flush=True)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         await asyncio.gather(worker.run(), listening)
 
 

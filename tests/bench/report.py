@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,7 +86,7 @@ def show(
             for section, shares in cpu.items()
         ],
     )
-    print("\nbetter, same, worse: than the last result, where the change is beyond the noise of both.")
+    sys.stdout.write("\nbetter, same, worse: than the last result, beyond the noise of both.\n")
 
 
 def _reach(figure: Figure) -> str:

@@ -239,7 +239,7 @@ def described(what: str, measured: Measured) -> str:
     )
     return (
         f"{what}: reply p50 {p50(measured.replies):.1f} p99 {p99(measured.replies):.1f} ms, ack p50 "
-        f"{p50(measured.acks):.1f} p99 {p99(measured.acks):.1f} ms, generator {measured.late:.0f} ms late{wrong}"
+        f"{p50(measured.acks):.1f} p99 {p99(measured.acks):.1f} ms, sent {measured.late:.0f} ms late{wrong}"
     )
 
 

@@ -9,8 +9,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from app.supervisor import parts
 from app.supervisor.part import Part, spawn
 from app.supervisor.ports import free_port
 from app.supervisor.supervisor import Supervisor
-from tests.bench import usage
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -103,8 +102,8 @@ def forget_environment() -> None:
         del os.environ[name]
 
 
-@asynccontextmanager
-async def _new_place() -> AsyncIterator[Stage]:
+@contextmanager
+def _new_place() -> Iterator[Stage]:
     home = Path(tempfile.mkdtemp(prefix="parley-bench-"))
     home.chmod(0o755)  # PostgreSQL may run as another user
     try:
@@ -116,8 +115,9 @@ async def _new_place() -> AsyncIterator[Stage]:
 @asynccontextmanager
 async def everything(more: Mapping[str, str] | None = None) -> AsyncIterator[Stage]:
     """`parley up` in its ordinary configuration, once it is ready and its deployments are made."""
-    async with _new_place() as stage:
-        log = (stage.home.parent / "up.log").open("wb")
+    with _new_place() as stage:
+        up_log = stage.home.parent / "up.log"
+        log = up_log.open("wb")
         process = await asyncio.create_subprocess_exec(
             *parts.parley(),
             "up",
@@ -130,9 +130,8 @@ async def everything(more: Mapping[str, str] | None = None) -> AsyncIterator[Sta
             async with asyncio.timeout(120):
                 while b"Parley is ready" not in (line := await process.stdout.readline()):
                     if not line:
-                        raise RuntimeError((stage.home.parent / "up.log").read_text()[-2000:])
-            await asyncio.sleep(0.5)
-            await until(lambda: not usage.running("Prefect deploy"), within=90)
+                        raise RuntimeError(up_log.read_text()[-2000:])
+            await until(lambda: b"flows_deployed" in up_log.read_bytes(), within=120)
             await asyncio.sleep(1.0)
             yield stage
         finally:
@@ -144,7 +143,7 @@ async def everything(more: Mapping[str, str] | None = None) -> AsyncIterator[Sta
 @asynccontextmanager
 async def some(*, naive: bool) -> AsyncIterator[Stage]:
     """Database, receiver and sandbox, without a worker; or with the naive one and a Prefect server."""
-    async with _new_place() as stage:
+    with _new_place() as stage:
         supervisor = Supervisor()
         kept: list[Part] = []
 

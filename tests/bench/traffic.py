@@ -1,4 +1,4 @@
-"""What users write, signed beforehand with the sandbox's key, and the bot's replies as the sandbox got them."""
+"""What users write, signed beforehand with the sandbox's key, and the replies as the sandbox got them."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Usage:
     at: float
 
     def since(self, before: Usage) -> dict[str, float]:
-        """Per cent of one core by part between two moments; `others` is what isn't Parley's or the bench's."""
+        """Per cent of one core by part between two moments; `others`: not Parley's, not the bench's."""
         seconds = max(self.at - before.at, 1e-9)
         spent = {name: self.parts[name] - before.parts.get(name, 0.0) for name in self.parts}
         spent["others"] = max((self.machine - before.machine) - sum(spent.values()), 0.0)
@@ -67,14 +67,6 @@ def find(part: str) -> psutil.Process:
         except psutil.Error:
             continue
     raise LookupError(f"no process of the {part}")
-
-
-def running(part: str) -> bool:
-    """Whether there is such a process."""
-    try:
-        return find(part).status() != psutil.STATUS_ZOMBIE
-    except (LookupError, psutil.Error):
-        return False
 
 
 def _part(process: psutil.Process) -> str:
