@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from app.conversation.handover.failing import assignment_failed
 from app.conversation.owned import owned
 from app.conversation.privacy.sealed import comparable
-from app.conversation.readback import arrived
+from app.conversation.readback import Known, arrived, window
 from app.conversation.sending import (
     Head,
     Later,
@@ -35,20 +35,22 @@ log = structlog.get_logger(__name__)
 #: A request that has not begun this long after it was taken is not begun any more: whoever took the
 #: conversation over meanwhile may be sending it.
 STALE_AFTER = 1.5
-#: Two deliveries this far apart can't be confused by clocks that differ a little.
-GAP = timedelta(seconds=10)
 #: A list of messages that still lacks what was accepted this long ago will not show it any more.
 LAG = timedelta(seconds=60)
+#: Messages of a conversation that are read back, the newest.
+PAGE = 100
 
 _SENT_BEFORE = text(
     """
-    SELECT COALESCE(content->>'text', '') AS body, sent_at FROM (
-        SELECT content, COALESCE(sent_at, created_at) AS sent_at, place FROM delivery
+    SELECT COALESCE(content->>'text', '') AS body, COALESCE(sent_at, created_at) AS settled, COALESCE(
+        (SELECT min(started_at) FROM delivery_attempt a WHERE a.delivery_id = newest.id), created_at) AS begun
+    FROM (
+        SELECT id, content, sent_at, created_at, place FROM delivery
         WHERE conversation_id = :id AND kind = 'message' AND status = 'sent'
         ORDER BY place DESC LIMIT 60) newest
     ORDER BY place
     """
-).columns(sent_at=TIMESTAMP(timezone=True))
+).columns(settled=TIMESTAMP(timezone=True), begun=TIMESTAMP(timezone=True))
 
 _CREATED = text(
     "SELECT min(started_at) AS first FROM delivery_attempt WHERE delivery_id = :delivery"
@@ -220,13 +222,16 @@ class Outbox:
         services, state = self._services, self._state
         endpoint = services.endpoints[state.endpoint]
         try:
-            there = await services.gateway.messages(endpoint, state.external_id, size=100)
+            there = await services.gateway.messages(endpoint, state.external_id, size=PAGE)
         except GatewayError:
             return None
         async with services.engine.connect() as connection:
             before = list(await connection.execute(_SENT_BEFORE, {"id": state.id}))
             first = (await connection.execute(_CREATED, {"delivery": reading.delivery_id})).scalar_one()
-        since, sent = window(first, [(row.sent_at, row.body) for row in before])
+        oldest = there[-1].created_at if len(there) >= PAGE else None
+        since, sent = window(
+            first, [Known(row.body, row.begun, row.settled) for row in before], shown_from=oldest
+        )
         texts = [
             message.text
             for message in reversed(there)
@@ -235,19 +240,3 @@ class Outbox:
         texts = [comparable(text, sent) for text in texts]
         found = arrived(texts, sent, comparable(reading.content.get("text") or "", sent))
         return False if found is None and services.now() - first > LAG else found
-
-
-def window(first: datetime, before: list[tuple[datetime, str]]) -> tuple[datetime, list[str]]:
-    """From when on messages are compared, and the deliveries sent since.
-
-    The stretch begins in a pause of at least `GAP`, so that clocks which differ a little put no message on
-    the wrong side. `first`: when the delivery in doubt was first tried. `before`: others, oldest first.
-    """
-    later = first
-    sent: list[str] = []
-    for sent_at, body in reversed(before):
-        if later - sent_at >= GAP:
-            break
-        sent.insert(0, body)
-        later = min(later, sent_at)
-    return later - GAP / 2, sent

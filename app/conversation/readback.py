@@ -12,6 +12,41 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+#: Two deliveries this far apart can't be confused by clocks that differ a little.
+GAP = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A delivery that is known to be sent: between when its first attempt began and when that was settled."""
+
+    text: str
+    begun: datetime
+    settled: datetime
+
+
+def window(
+    first: datetime, before: Sequence[Known], *, shown_from: datetime | None = None
+) -> tuple[datetime, list[str]]:
+    """From when on messages are compared, and the texts of the deliveries sent since.
+
+    The stretch begins in a pause of at least `GAP`, so that clocks which differ a little put no message on
+    the wrong side; what was in doubt for a while arrived at any time of that while. `first`: when the
+    delivery in doubt was first tried. `before`: others, oldest first. `shown_from`: when the oldest message
+    was made of those that are shown, where there are more.
+    """
+    later = first
+    sent: list[str] = []
+    for each in reversed(before):
+        if later - each.settled >= GAP or (shown_from is not None and each.settled <= shown_from):
+            break
+        sent.insert(0, each.text)
+        later = min(later, each.begun)
+    since = later - GAP / 2
+    return since if shown_from is None else max(since, shown_from), sent
 
 
 def arrived(there: Sequence[str], sent: Sequence[str], doubtful: str) -> bool | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.conversation.readback import arrived
+from app.conversation.readback import Known, arrived, window
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,26 @@ def test_a_list_in_which_known_messages_are_missing_tells_nothing() -> None:
 def test_where_all_is_shown_once_and_in_order_there_is_no_doubt_left(sent: list[str], doubtful: str) -> None:
     assert arrived([*sent, doubtful], sent, doubtful) is True
     assert arrived(sent, sent, doubtful) is False
+
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def test_messages_are_compared_from_a_pause_on() -> None:
+    before = [Known("a", at(-30), at(-30)), Known("b", at(-8), at(-8)), Known("c", at(-1), at(-1))]
+    assert window(NOON, before) == (at(-13), ["b", "c"])
+    assert window(NOON, []) == (at(-5), [])
+
+
+def test_one_that_was_in_doubt_for_a_while_may_have_arrived_at_the_beginning_of_it() -> None:
+    before = [Known("a", at(-19), at(-17)), Known("b", at(-16), at(-5))]
+    assert window(NOON, before) == (at(-24), ["a", "b"])
+
+
+def test_where_only_the_newest_are_shown_older_ones_are_not_missed() -> None:
+    before = [Known("a", at(-3), at(-3)), Known("b", at(-2), at(-2))]
+    assert window(NOON, before, shown_from=at(-2.5)) == (at(-2.5), ["b"])
