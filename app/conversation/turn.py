@@ -43,3 +43,271 @@ from app.conversation.store import waiting_events
 from app.conversation.transformers import Ready, Transforming
 from app.endpoints import Endpoint
 from app.errors import BotError, ConfigurationError
+from app.gateway.meaning import Echo, Injected, Meaning, ReadReceipts, StateChange, Typing, UserInput
+from app.sensitive import guard
+
+
+class TurnTimedOut(BotError):
+    """The turn took longer than the endpoint's turn_timeout."""
+
+
+class Turns:
+    """Handles what waits in one conversation. Used by one task at a time."""
+
+    def __init__(self, services: Services, state: ConversationState, outbox: Outbox) -> None:
+        self._services = services
+        self._state = state
+        self._outbox = outbox
+        self._waiting: list[WaitingEvent] = []
+        self._sending: asyncio.Task[None] | None = None
+        self._guard = Guard(state)
+        self._transforming = Transforming(services, state)
+        self._ready: dict[int, Ready] = {}
+
+    @property
+    def _endpoint(self) -> Endpoint:
+        return self._services.endpoints[self._state.endpoint]
+
+    async def look(self) -> bool | None:
+        """Read what waits. True: there is a turn for the bot; False: only notes; None: nothing."""
+        self._waiting = await waiting_events(self._services.engine, self._state.id)
+        self._guard_logs()
+        state, now = self._state, self._services.now()
+        if self._resuming or receive_timer_due(state, now) or due_timers(state, now):
+            return True
+        if not self._waiting:
+            return None
+        found = find_input(state, self._endpoint, self._waiting)
+        return found is not None or any(may_tell_bot(state, meaning_of(event)) for event in self._waiting)
+
+    @property
+    def unhurried(self) -> bool:
+        """Whether all that waits is of the kind nobody waits for, as the bot's own messages coming back.
+
+        The receiver tells nobody of these; the next sweep, or the next input, takes them along.
+        """
+        return bool(self._waiting) and all(
+            isinstance(meaning_of(event), Echo | Typing | ReadReceipts) for event in self._waiting
+        )
+
+    def session_number(self) -> int:
+        """Number of the session that the next turn belongs to."""
+        state = self._state
+        if state.session is None:
+            return state.sessions + 1
+        found = find_input(state, self._endpoint, self._waiting)
+        expired = found is not None and session_expired(state, self._endpoint, found.event)
+        return state.sessions + 1 if expired else state.session.number
+
+    async def handle(self, host: Host) -> None:
+        """Handle what `look` found: notes, and at most one input or timeout for the bot."""
+        self._guard_logs()
+        await self._services.ids.reserve()
+        clocks = [
+            (timer, await asking.ask(self._services, self._state, timer))
+            for timer in due_timers(self._state, self._services.now())
+        ]
+        await self._prepare()
+        draft = self._draft()
+        if self._state.deaths >= DEATHS_ALLOWED:
+            quarantine(draft, self._waiting)
+            await self._commit(draft, turn=True)
+        elif self._feed(draft, clocks):
+            async with self._on_trial():
+                await self._turn(draft, host)
+        elif draft.changes:
+            await self._commit(draft)
+        await self._sent()
+
+    def _guard_logs(self) -> None:
+        """What is logged from here on is masked, where the endpoint wants that. A run has its own context."""
+        guard(self._guard.values(self._endpoint, self._waiting))
+
+    @property
+    def _resuming(self) -> bool:
+        """A turn was under way when its worker died: it goes on from its journal."""
+        dialog = self._state.dialog
+        return dialog is not None and dialog.status == "running"
+
+    def _draft(self) -> Draft:
+        return Draft(self._state, self._endpoint, self._services.ids, self._services.now())
+
+    @asynccontextmanager
+    async def _on_trial(self) -> AsyncIterator[None]:
+        """A conversation whose owner died is handled alone, and its turn leaves a mark first."""
+        if self._state.deaths == 0:
+            yield
+            return
+        async with alone(self._services.trial, TRIAL):
+            await begin_trial(self._services.engine, self._state)
+            yield
+
+    # inputs
+
+    def _feed(self, draft: Draft, clocks: list[tuple[TimerState, asking.Told]]) -> bool:
+        """Take notes up to the first thing for the bot and journal that; false when there is none."""
+        state = self._state
+        if outcome_due(state):
+            give_outcome(draft)
+            return draft.drive
+        if self._resuming:
+            return True
+        for event in self._waiting:
+            meaning = meaning_of(event)
+            found = as_input(state, self._endpoint, event, meaning)
+            if found is not None:
+                if receive_timer_due(state, event.received_at):
+                    return self._time_out(draft)
+                if self._transforming.needs_preparing(found) and event.id not in self._ready:
+                    return False  # it is the first that waits, once these notes are committed
+                ready = self._ready.pop(event.id, None) or self._transforming.plain(found)
+                if not ready.dropped:
+                    self._take(draft, ready)
+                    return True
+                dialogs.drop(draft, event, failed=ready.failed)
+                continue
+            dialogs.take_note(draft, event, cancel=self._cancels(draft, meaning))
+            if self._handover_moved(draft):
+                return draft.drive
+        for timer, told in clocks:
+            if timer in state.timers:
+                time_passed(draft, timer, told)
+                if self._handover_moved(draft):
+                    return draft.drive
+        return receive_timer_due(state, draft.now) and self._time_out(draft)
+
+    async def _prepare(self) -> None:
+        """Have the next input transformed."""
+        if self._endpoint.transformers.input is None or self._resuming:
+            return
+        found = find_input(self._state, self._endpoint, self._waiting)
+        if found is not None and self._transforming.needs_preparing(found):
+            self._ready[found.event.id] = await self._transforming.input(found)
+
+    def _handover_moved(self, draft: Draft) -> bool:
+        """Whether the handover has something for the bot: a signal for a handler, or its outcome."""
+        if outcome_due(self._state):
+            give_outcome(draft)
+            return True
+        return draft.drive
+
+    def _cancels(self, draft: Draft, meaning: Meaning) -> bool:
+        """Whether the bot's own `cancel_when` takes a message as "stop waiting"."""
+        handover, dialog = self._state.handover, self._state.dialog
+        if (
+            not isinstance(meaning, UserInput)
+            or handover is None
+            or dialog is None
+            or handover.dialog_id != dialog.id
+            or "cancel" not in handover.settings["wants"]
+        ):
+            return False
+        try:
+            with dialogs.drive(self._services, self._state) as driver:
+                return dialogs.cancels(driver, str(meaning.message.get("text") or ""))
+        except Exception as error:  # the bot's own, and no reason to lose what the user wrote
+            draft.incident("bot_failed", dialog=dialog.id, error=f"{type(error).__name__} in cancel_when")
+            return False
+
+    def _time_out(self, draft: Draft) -> bool:
+        """The bot's `receive(timeout=)` is over."""
+        timer, dialog = self._state.timer("receive"), self._state.dialog
+        assert timer is not None and dialog is not None
+        draft.end_timer(timer, "fired")
+        draft.journal(Entry("timeout", None, {}, max(timer.due_at, dialog.entries[-1].at)))
+        return True
+
+    def _take(self, draft: Draft, ready: Ready) -> None:
+        """Give an input to the open dialog, in a session and a dialog begun for it where none is open."""
+        found = ready.found
+        state, event = self._state, found.event
+        if session_expired(state, self._endpoint, event):
+            draft.end_session("expired")
+        session = state.session or draft.start_session(event.received_at)
+        session.active_started = True
+        if not is_call(event):
+            session.last_input_at = event.received_at
+        if ready.storage is not None:
+            session.storage = ready.storage
+        if isinstance(found.meaning, Injected):
+            keep_storage(draft, found.meaning.storage)
+        draft.save_session()
+        draft.answers(event)
+        if isinstance(found.meaning, StateChange):
+            state_change(draft, event, found.meaning)
+        if state.dialog is None:
+            dialogs.start_dialog(draft)
+        timer = state.timer("receive")
+        if timer is not None:
+            draft.end_timer(timer, "cancelled")
+        dialogs.take_input(draft, found)
+
+    # the bot
+
+    async def _turn(self, draft: Draft, host: Host) -> None:
+        """Drive the open dialog until it rests."""
+        try:
+            driver = dialogs.drive(self._services, self._state)
+        except ConfigurationError as error:
+            dialogs.rest(draft, Failed(error, "import"))
+            await self._commit(draft, turn=True)
+            return
+        try:
+            await self._drive(driver, draft, host)
+        finally:
+            driver.close()
+
+    async def _drive(self, driver: Driver, draft: Draft, host: Host) -> None:
+        deadline = asyncio.get_running_loop().time() + self._endpoint.turn_timeout
+        while True:
+            need = driver.run()
+            if isinstance(need, Diverged) and dialogs.restart(draft, need):
+                driver.close()
+                driver = dialogs.drive(self._services, self._state)
+                continue
+            produced = driver.drain()
+            said = None
+            if self._transforming.changes_outputs():
+                said = await self._transforming.outputs(produced, need)
+            dialogs.keep(driver, draft, produced, said, keep_session=not isinstance(need, Diverged))
+            if not isinstance(need, RunSteps):
+                dialogs.rest(draft, need)
+                await self._commit(draft, turn=True)
+                return
+            draft.dialog_status("running")
+            await self._commit(draft)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    results = run_steps(need.calls, host, self._services)
+                    draft = self._draft()
+                    async for entry, last in results:
+                        draft.now = entry.at
+                        draft.journal(entry)
+                        driver.feed(entry)
+                        if not last:
+                            await self._commit(draft)
+                            draft = self._draft()
+            except TimeoutError:
+                draft = self._draft()
+                if self._transforming.changes_outputs():
+                    dialogs.say_at_last(draft, await self._transforming.outputs([], None))
+                dialogs.rest(draft, Failed(TurnTimedOut(), "turn_timeout"))
+                await self._commit(draft, turn=True)
+                return
+
+    # commits
+
+    async def _commit(self, draft: Draft, *, turn: bool = False) -> None:
+        """Write the draft; what is to be sent goes out meanwhile, in its order."""
+        sending = await commit(self._services, draft, turn=turn)
+        if turn:
+            self._state.deaths = 0
+        if sending is not None or draft.changes.deliveries:
+            await self._sent()
+            self._sending = asyncio.create_task(self._outbox.run(sending))
+
+    async def _sent(self) -> None:
+        """Return when what was committed has been tried once."""
+        if self._sending is not None:
+            task, self._sending = self._sending, None
+            await task

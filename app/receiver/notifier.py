@@ -1,8 +1,8 @@
 """Telling workers, after the commit, which conversations are due.
 
-NOTIFY inside the transaction would serialise all commits. So it is sent afterwards, on a connection of its own;
-what comes within a few milliseconds of another goes together. Should it get lost, the workers' sweep finds the
-conversation within a second: a failure here harms nothing but that second.
+NOTIFY inside the transaction would serialise all commits. So it is sent afterwards, on a connection of its
+own; what comes within a few milliseconds of another goes together. Should it get lost, the workers' sweep
+finds the conversation within a second: a failure here harms nothing but that second.
 """
 
 from __future__ import annotations
