@@ -97,6 +97,8 @@ def state_change(draft: Draft, event: WaitingEvent, meaning: gateway.StateChange
         state.channel = columns["channel"] = meaning.channel
     if meaning.user is not None or meaning.msisdn is not None:
         take_contact(draft, meaning)
+    if is_test(meaning):
+        columns["is_test"] = True
     if meaning.state == "idle":
         _over(draft, "idle")
     else:
@@ -108,6 +110,12 @@ def _over(draft: Draft, reason: str) -> None:
     """The session ends; but where a handover ended with it, the dialog hears of that first."""
     if not conversation_over(draft, reason):
         draft.end_session(reason)
+
+
+def is_test(meaning: gateway.StateChange) -> bool:
+    """Whether the conversation says of itself that it is a test, as the sandbox's scenarios do."""
+    pairs = (meaning.user or {}).get("additionalProperties")
+    return isinstance(pairs, list) and {"key": "isTest", "value": "true"} in pairs
 
 
 def is_older(state: ConversationState, at: datetime) -> bool:

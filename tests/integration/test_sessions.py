@@ -178,3 +178,15 @@ async def test_waiting_events_are_handled_by_their_timestamps(engine: AsyncEngin
         await play.says(str(number), at=now + timedelta(seconds=number - 10))
     await play.work()
     assert play.gateway.texts == ["0", "1", "2"]
+
+
+async def test_a_conversation_that_says_it_is_a_test_is_marked(engine: AsyncEngine) -> None:
+    play = scene(engine, waits)
+    await play.says("hi")
+    await play.work()
+    assert await play.value("SELECT is_test FROM conversation") is False
+    user = {"additionalProperties": [{"key": "isTest", "value": "true"}]}
+    data = {"state": "active", "channel": "WebChat", "user": user}
+    await play.post({"eventType": "CONVERSATION_UPDATE", "conversationId": "ID-0", "data": data})
+    await play.work()
+    assert await play.value("SELECT is_test FROM conversation") is True
