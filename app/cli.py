@@ -22,7 +22,7 @@ conversations = typer.Typer(help="Conversations, as they are stored.", no_args_i
 deliveries = typer.Typer(help="What is to be sent to 8x8, was, or could not be.", no_args_is_help=True)
 sandbox = typer.Typer(help="A local Chat Gateway; without a command, run it.")
 app.add_typer(sandbox, name="sandbox")
-token = typer.Typer(help="Bearer tokens of services that call /inject and /notify.", no_args_is_help=True)
+token = typer.Typer(help="Tokens of services that call in, and of those who read.", no_args_is_help=True)
 key = typer.Typer(help="The key of endpoints that encrypt.", no_args_is_help=True)
 app.add_typer(token, name="token")
 app.add_typer(key, name="key")
@@ -143,11 +143,45 @@ def replay(
 
 
 @token.command("new")
-def new_token() -> None:
-    """Print a token, and its hash for endpoints.yaml."""
-    from app.commands import tokens as command
+def new_token(
+    scope: Annotated[
+        str, typer.Option(help="calls: for /inject and /notify; analytics: for /odata.")
+    ] = "calls",
+    name: Annotated[str, typer.Option(help="Who has it (analytics).")] = "",
+    endpoint: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="What it may read, again for each endpoint; all unless told (analytics)."),
+    ] = None,
+    days: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Days it is valid; for ever unless told (analytics)."),
+    ] = None,
+) -> None:
+    """Print a token, this once: with its hash for endpoints.yaml, or kept as a hash in the database."""
+    if scope == "calls":
+        from app.commands import tokens
 
-    command.run_token()
+        tokens.run_token()
+        return
+    from app.commands import api_tokens
+
+    api_tokens.run_new(scope=scope, name=name or scope, endpoints=endpoint or [], days=days)
+
+
+@token.command("list")
+def list_tokens(json: Json = False) -> None:
+    """List the tokens kept in the database."""
+    from app.commands import api_tokens
+
+    api_tokens.run_list(as_json=json)
+
+
+@token.command("revoke")
+def revoke_token(id: Annotated[int, typer.Argument(metavar="ID")]) -> None:
+    """End a token kept in the database at once."""
+    from app.commands import api_tokens
+
+    api_tokens.run_revoke(id)
 
 
 @key.command("new")

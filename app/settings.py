@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535)
     admin_host: str = "127.0.0.1"
     admin_port: int = Field(8081, ge=0, le=65535)
+    admin_url: str | None = None
+    """Where people reach the admin port, when a proxy stands before it: https://parley.example.com."""
     public_url: str | None = None
     endpoints: Path = Path("endpoints.yaml")
     sandbox_port: int = Field(8088, ge=0, le=65535)

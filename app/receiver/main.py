@@ -30,6 +30,7 @@ from app.receiver.database import Database
 from app.receiver.inbox import Unavailable
 from app.receiver.metrics import Metrics
 from app.receiver.notifier import Notifier
+from app.receiver.pages import admin_pages
 from app.receiver.tokens import Tokens
 from app.receiver.webhook import Webhook
 from app.settings import Settings
@@ -91,11 +92,12 @@ async def receiver(settings: Settings, endpoints: Endpoints, *, database_url: st
             metrics=metrics,
             freshness=settings.freshness,
         )
+        pages = await stack.enter_async_context(admin_pages(settings, endpoints, database_url))
         tokens = Tokens(endpoints)
         calls = Calls(database, batcher, notifier, metrics)
         yield Receiver(
             public=create_public_app(webhook, tokens, metrics, *call_routes(calls, tokens, metrics)),
-            admin=create_admin_app(partial(missing, database, head()), metrics),
+            admin=create_admin_app(partial(missing, database, head()), metrics, *pages),
         )
 
 

@@ -1,0 +1,1 @@
+"""Who may read: API tokens, and the console's password."""

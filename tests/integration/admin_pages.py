@@ -1,0 +1,31 @@
+"""The admin port of a real receiver over a test's database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.endpoints import Endpoints
+from app.receiver.main import serving
+from app.settings import Settings
+from tests.integration.scene import endpoint
+
+NOW = datetime.now(UTC)
+
+
+@asynccontextmanager
+async def admin(
+    database_url: str, folder: Path, *, endpoints: Endpoints | None = None, **settings: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the admin port."""
+    values: dict[str, Any] = {"home": folder, "database_url": database_url, "port": 0, "admin_port": 0}
+    known = endpoints or Endpoints(endpoints=[endpoint()])
+    async with serving(Settings(**{**values, **settings}), known, database_url=database_url) as ports:
+        url = f"http://127.0.0.1:{ports.admin}"
+        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+            yield client
