@@ -44,12 +44,16 @@ class Direct:
 async def direct(engine: AsyncEngine) -> AsyncIterator[Direct]:
     """A connection of the pool. A transaction that is open at the end is rolled back.
 
-    What asyncpg raises comes out as SQLAlchemy's DBAPIError.
+    What asyncpg raises comes out as SQLAlchemy's DBAPIError; InternalClientError is how it puts that the
+    connection broke down in the middle of something.
     """
     async with engine.connect() as connection:
         driver = _driver(connection)
         try:
             yield Direct(driver, connection)
+        except asyncpg.InternalClientError as error:
+            await connection.invalidate()
+            raise translated(error) from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             await _recover(connection, driver)
             raise translated(error) from error
@@ -86,5 +90,5 @@ async def _recover(connection: AsyncConnection, driver: Driver) -> None:
         return
     try:
         await driver.execute("ROLLBACK", timeout=1.0)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
         await connection.invalidate()

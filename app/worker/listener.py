@@ -13,6 +13,9 @@ from app.database.engine import DUE_CHANNEL, connect
 
 log = structlog.get_logger(__name__)
 
+#: What a connection says that can't be made, or broke down.
+_BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 
 def ids_of(payload: str) -> list[int]:
     """The ids of a notification: `id,id,…`."""
@@ -29,7 +32,7 @@ async def listen(url: str, told: Callable[[list[int]], None]) -> None:
     while True:
         try:
             connection = await connect(url, application="parley listen")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _BROKEN as error:
             log.warning("listen_failed", error=type(error).__name__)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)
@@ -41,7 +44,7 @@ async def listen(url: str, told: Callable[[list[int]], None]) -> None:
             pause = 0.1
             await closed.wait()
             log.warning("listen_lost")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _BROKEN as error:
             log.warning("listen_failed", error=type(error).__name__)
         finally:
             connection.terminate()
