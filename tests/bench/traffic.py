@@ -88,6 +88,11 @@ class Traffic:
             made.append(Talk(view.id, endpoint))
         return made
 
+    async def talk_again(self, endpoint: str, conversation: str) -> Talk:
+        """A conversation that Parley knows already, by 8x8's id."""
+        view = await self._sandbox(calls.start(tenant=endpoint, id=conversation, announce=False))
+        return Talk(view.id, endpoint)
+
     async def messages(self, talks: Sequence[Talk], number: int) -> list[Shot]:
         """Messages of users, signed, one conversation after the other."""
         return await self._signed([talks[each % len(talks)] for each in range(number)], self._message)
@@ -135,6 +140,11 @@ class Traffic:
     async def newest(self) -> int:
         """Number of the newest message of the sandbox."""
         return (await self._sandbox(calls.all_messages(since=0, limit=1))).last_seq
+
+    async def all_replies(self) -> list[str]:
+        """Texts of all of the bots' messages so far."""
+        messages = (await self._sandbox(calls.all_messages())).messages
+        return [message.text or "" for message in messages if message.author_type == "bot"]
 
     async def measure(self, shots: Sequence[Shot], rate: float, *, patience: float = PATIENCE) -> Measured:
         """Send messages at a rate and see what becomes of them. Nothing is asked of the sandbox meanwhile."""

@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=6.0, help="messages of users a second (6)")
     names = ", ".join([*KILLS, *FAULTS])
     parser.add_argument("--only", nargs="+", choices=[*KILLS, *FAULTS], metavar="TROUBLE", help=names)
-    parser.add_argument("--keep", type=Path, help="a folder for Parley's log, should something be violated")
+    parser.add_argument("--keep", type=Path, help="a folder that Parley's log is copied to")
     options = parser.parse_args()
     forget_environment()
     set_up_logging("WARNING")

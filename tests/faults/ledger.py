@@ -26,7 +26,7 @@ _EVENTS = """
 _INPUTS = """
     SELECT c.external_id AS talk, j.event_id FROM journal j
     JOIN dialog d ON d.id = j.dialog_id JOIN conversation c ON c.id = d.conversation_id
-    WHERE j.kind = 'input' ORDER BY d.id, j.position
+    WHERE j.kind = 'input' ORDER BY d.started_at, d.id, j.position
 """
 
 _DELIVERIES = """

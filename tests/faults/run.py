@@ -52,13 +52,13 @@ class Result:
 
 
 async def run(plan: Plan, *, say: Callable[[str], None], keep: Path | None = None) -> Result:
-    """Make a run. `keep` is a folder that logs are copied to when something was violated."""
+    """Make a run. `keep` is a folder that Parley's log is copied to."""
     folder = Path(tempfile.mkdtemp(prefix="parley-faults-"))
     try:
         async with stage(folder / "parley", prefect=plan.prefect) as scene:
             say(f"everything is up; seed {plan.seed}")
-            result = await _play(scene, plan, say)
-        if keep is not None and result.verdict.violations:
+            result = await play(scene, plan, say)
+        if keep is not None:
             _keep(folder / "parley" / "stderr", keep)
         return result
     finally:
@@ -70,7 +70,8 @@ def _keep(log: Path, folder: Path) -> None:
     shutil.copy(log, folder / "parley.log")
 
 
-async def _play(scene: Stage, plan: Plan, say: Callable[[str], None]) -> Result:
+async def play(scene: Stage, plan: Plan, say: Callable[[str], None]) -> Result:
+    """Make a run on processes that are up. Their database and sandbox must hold nothing yet."""
     users = Users(scene, random.Random(plan.seed + 2), plan.rate)
     watch = Watch(scene)
     troubles = Troubles(scene, plan.seed, plan.only, prefect=plan.prefect)

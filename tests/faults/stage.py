@@ -12,18 +12,23 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
 from app.database.engine import connect
 from app.sandbox.client import AsyncSandboxClient
+from app.supervisor.ports import http_answers
 from tests.acceptance.running import PARLEY, Parley
+from tests.bench.stage import ENDPOINTS as BENCH
 
 #: Two endpoints, each a tenant of its own at the sandbox.
 ENDPOINTS = ("one", "two")
 
 #: A lease shorter than in production, so that there are more take-overs in a minute. (seconds)
 LEASE = 6
+
+_ALIVE = "SELECT count(*) FROM worker WHERE pid = $1 AND stopped_at IS NULL AND alive_until > now()"
 
 _BOTS = Path(__file__).with_name("bots.py")
 
@@ -85,6 +90,26 @@ class Stage:
             return False
         return True
 
+    async def answers(self, part: str) -> bool:
+        """Whether a part that was killed is there again, and does its work."""
+        if part in ("worker", "second worker"):
+            process = await asyncio.to_thread(self.parley.part, "worker") if part == "worker" else None
+            pid = process.pid if process is not None else None
+            if part == "second worker":
+                pid = self.second.pid
+            return pid is not None and bool((await self.rows(_ALIVE, pid))[0][0])
+        if part == "receiver":
+            return await http_answers("127.0.0.1", int(self.parley.variables["PARLEY_PORT"]), "/health")
+        if part == "PostgreSQL":
+            return bool((await self.rows("SELECT true"))[0][0])
+        return True  # nothing waits for Prefect
+
+    async def back(self, part: str, *, within: float) -> None:
+        """Return once it is there again, or the time is over."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline and not await self.answers(part):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.2)
+
     async def rows(self, query: str, *values: object) -> list[asyncpg.Record]:
         """Rows of Parley's database, once it answers."""
         deadline = time.monotonic() + 30
@@ -133,20 +158,19 @@ def _parley(folder: Path, *, prefect: bool) -> Parley:
 
 
 def _endpoints(folder: Path, sandbox_port: str) -> Path:
-    """endpoints.yaml (JSON is YAML) with the bot beside it."""
-    endpoints = [
-        {
-            "name": name,
-            "token": f"faults-{name}-token-0123",
-            "flow": "faults_bots:scripted",
-            "eightxeight": {
-                "base_url": f"http://127.0.0.1:{sandbox_port}",
-                "api_key": f"faults-{name}-key",
-                "tenant": f"faults-{name}",
-            },
-        }
-        for name in ENDPOINTS
+    """endpoints.yaml (JSON is YAML): ours, and those that the benchmark's load generator knows."""
+    ours = [
+        _endpoint(f"faults-{name}", f"faults-{name}-token-0123", "faults_bots:scripted") for name in ENDPOINTS
     ]
+    bench = [_endpoint(name, f"{name}-token-0123456789", "flows.bots.echo:echo") for name in BENCH]
+    for each in (*ours, *bench):
+        each["eightxeight"]["base_url"] = f"http://127.0.0.1:{sandbox_port}"
     file = folder / "endpoints.yaml"
-    file.write_text(json.dumps({"endpoints": endpoints}))
+    file.write_text(json.dumps({"endpoints": [*ours, *bench]}))
     return file
+
+
+def _endpoint(name: str, token: str, bot: str) -> dict[str, Any]:
+    """An endpoint, each a tenant of its own."""
+    eightxeight = {"api_key": f"{name}-key-0123456789", "tenant": name}
+    return {"name": name, "token": token, "flow": bot, "eightxeight": eightxeight}

@@ -27,6 +27,10 @@ KILLS: dict[str, tuple[str, ...]] = {
 #: Seconds after which a second worker that was killed is started again.
 SECOND_BACK = 2.0
 
+#: Seconds that the next kill waits at most for the part to be back. Without that, on a machine that is slow
+#: to start processes, nothing would ever run for long enough to be met in the middle of its work.
+BACK_WITHIN = 30.0
+
 _SEND: faults.Operation = "send_message"
 
 
@@ -88,7 +92,7 @@ class Troubles:
         """Kill parts and play faults, both at the same time, until that time (monotonic seconds)."""
         kills = [name for name in KILLS if self.prefect or name != "prefect"]
         await asyncio.gather(
-            self._shuffled(kills, self._kill, until, pause=(2.0, 5.0), order=random.Random(self.seed)),
+            self._shuffled(kills, self._kill, until, pause=(1.0, 6.0), order=random.Random(self.seed)),
             self._shuffled(
                 list(FAULTS), self._fault, until, pause=(0.5, 2.0), order=random.Random(self.seed + 1)
             ),
@@ -126,6 +130,8 @@ class Troubles:
         if "second worker" in KILLS[name]:
             await asyncio.sleep(SECOND_BACK)
             self.stage.second.start()
+        for part in KILLS[name]:
+            await self.stage.back(part, within=BACK_WITHIN)
         return sum(killed)
 
     async def _fault(self, name: str) -> int:
