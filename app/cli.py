@@ -24,6 +24,8 @@ sandbox = typer.Typer(help="A local Chat Gateway; without a command, run it.")
 app.add_typer(sandbox, name="sandbox")
 token = typer.Typer(help="Tokens of services that call in, and of those who read.", no_args_is_help=True)
 key = typer.Typer(help="The key of endpoints that encrypt.", no_args_is_help=True)
+contacts = typer.Typer(help="The people at the other end: find, hand out, erase.", no_args_is_help=True)
+app.add_typer(contacts, name="contacts")
 app.add_typer(token, name="token")
 app.add_typer(key, name="key")
 app.add_typer(db, name="db")
@@ -140,6 +142,52 @@ def replay(
     from app.commands import replay as command
 
     raise typer.Exit(command.run(endpoint=endpoint, since=since, as_json=json))
+
+
+Who = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Argument(metavar="[ID]", help="Parley's number, the channel's user id or 8x8's conversation id."),
+]
+Email = Annotated[Optional[str], typer.Option(help="The profile's e-mail address.")]  # noqa: UP045
+Phone = Annotated[Optional[str], typer.Option(help="The channel's or the profile's number.")]  # noqa: UP045
+
+
+@contacts.command("find")
+def find_contacts(
+    id: Who = None,
+    email: Email = None,
+    phone: Phone = None,
+    endpoint: EndpointName = None,
+    json: Json = False,
+) -> None:
+    """Find contacts by id, e-mail or phone."""
+    from app.commands import contacts as command
+
+    command.run_find(command.wanted(id, email, phone, endpoint), as_json=json)
+
+
+@contacts.command("export")
+def export_contacts(
+    id: Who = None, email: Email = None, phone: Phone = None, endpoint: EndpointName = None
+) -> None:
+    """Print everything that is stored of contacts, as JSON."""
+    from app.commands import contacts as command
+
+    command.run_export(command.wanted(id, email, phone, endpoint))
+
+
+@contacts.command("erase")
+def erase_contacts(
+    id: Who = None,
+    email: Email = None,
+    phone: Phone = None,
+    endpoint: EndpointName = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; there is no way back.")] = False,
+) -> None:
+    """Erase contacts and every trace of them, in one transaction."""
+    from app.commands import contacts as command
+
+    command.run_erase(command.wanted(id, email, phone, endpoint), yes=yes)
 
 
 @token.command("new")

@@ -39,6 +39,10 @@ _SET = text(
 
 _SEEN = text("UPDATE contact SET last_seen_at = now() WHERE id = :id")
 
+_FORGET_COPIES = text(
+    "UPDATE dialog SET contact_data = '{}' WHERE conversation_id = :id AND ended_at IS NOT NULL"
+)
+
 _FORGET = text("DELETE FROM contact WHERE id = :id AND identity LIKE 'conversation:%'")
 
 
@@ -52,6 +56,7 @@ async def write_contact(connection: AsyncConnection, state: ConversationState, c
         await connection.execute(_SEEN, {"id": changes.contact_seen})
     if changes.forget_contact and state.contact_id is not None:
         await connection.execute(_FORGET, {"id": state.contact_id})
+        await connection.execute(_FORGET_COPIES, {"id": state.id})
         state.contact_id, state.contact_identity, state.contact = None, None, {}
         changes.conversation["contact_id"] = None
 

@@ -22,7 +22,7 @@ MAX_AGE = 600.0
 _CHOOSE = text(
     """
     SELECT d.id, d.conversation_id, d.endpoint FROM delivery d
-    WHERE d.status = 'dead'
+    WHERE d.status = 'dead' AND d.content->>'erased' IS NULL
       AND (CAST(:ids AS bigint[]) IS NULL OR d.id = ANY(CAST(:ids AS bigint[])))
       AND (CAST(:endpoint AS text) IS NULL OR d.endpoint = CAST(:endpoint AS text))
       AND (CAST(:since AS timestamptz) IS NULL OR d.ended_at >= CAST(:since AS timestamptz))

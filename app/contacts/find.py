@@ -1,0 +1,105 @@
+"""Finding a contact, and handing out everything that is stored of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.types import BigInteger
+
+from app.conversation.privacy.sealed import readable
+
+_FIND = text(
+    """
+    SELECT k.id, k.endpoint, k.identity, k.profile, k.active, k.first_seen_at, k.last_seen_at,
+        COALESCE((SELECT array_agg(c.id ORDER BY c.id) FROM conversation c WHERE c.contact_id = k.id),
+                 '{}') AS conversations
+    FROM contact k
+    WHERE (CAST(:endpoint AS text) IS NULL OR k.endpoint = :endpoint)
+      AND (CAST(:id AS text) IS NULL OR CAST(k.id AS text) = :id OR k.identity = 'user:' || :id
+           OR k.id IN (SELECT contact_id FROM conversation WHERE external_id = :id))
+      AND (CAST(:email AS text) IS NULL OR lower(k.profile->>'email') = lower(:email))
+      AND (CAST(:phone AS text) IS NULL OR k.identity = 'address:' || :phone OR :digits = ANY(ARRAY[
+          regexp_replace(k.profile->>'phone', '[^0-9]', '', 'g'),
+          regexp_replace(k.profile->>'msisdn', '[^0-9]', '', 'g'),
+          regexp_replace(k.identity, '[^0-9]', '', 'g')]))
+    ORDER BY k.id
+    """
+)
+
+#: Everything that names a conversation, and how.
+TABLES = {
+    "conversation": "id = ANY(:ids)",
+    "session": "conversation_id = ANY(:ids)",
+    "event": "conversation_id = ANY(:ids)",
+    "message": "conversation_id = ANY(:ids)",
+    "dialog": "conversation_id = ANY(:ids)",
+    "journal": "dialog_id IN (SELECT id FROM dialog WHERE conversation_id = ANY(:ids))",
+    "delivery": "conversation_id = ANY(:ids)",
+    "delivery_attempt": "delivery_id IN (SELECT id FROM delivery WHERE conversation_id = ANY(:ids))",
+    "timer": "conversation_id = ANY(:ids)",
+    "handover": "conversation_id = ANY(:ids)",
+    "handover_transition": "handover_id IN (SELECT id FROM handover WHERE conversation_id = ANY(:ids))",
+    "mark": "conversation_id = ANY(:ids)",
+    "session_run": "conversation_id = ANY(:ids)",
+    "incident": "conversation_id = ANY(:ids)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which contacts: by all that is given. `id`: Parley's number, the channel's user id or 8x8's
+    conversation id."""
+
+    id: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    endpoint: str | None = None
+
+    def parameters(self) -> dict[str, str | None]:
+        """For the statement; phone numbers are compared by their digits."""
+        digits = "".join(char for char in self.phone or "" if char.isdigit()) or None
+        return {
+            "id": self.id,
+            "email": self.email,
+            "phone": self.phone,
+            "digits": digits,
+            "endpoint": self.endpoint,
+        }
+
+
+async def find(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, Any]]:
+    """The contacts, each with the numbers of its conversations."""
+    rows = await connection.execute(_FIND, wanted.parameters())
+    return [dict(row) for row in rows.mappings()]
+
+
+async def find_contacts(engine: AsyncEngine, wanted: Wanted) -> list[dict[str, Any]]:
+    """The contacts, each with the numbers of its conversations."""
+    async with engine.connect() as connection:
+        return await find(connection, wanted)
+
+
+async def export(engine: AsyncEngine, wanted: Wanted) -> dict[str, Any]:
+    """Everything that is stored of these contacts, table by table; what is sealed is opened."""
+    async with engine.connect() as connection:
+        contacts = await find(connection, wanted)
+        ids = conversations_of(contacts)
+        stored = {name: await _rows(connection, name, where, ids) for name, where in TABLES.items()}
+    return {"contacts": contacts, **stored}
+
+
+def conversations_of(contacts: Sequence[dict[str, Any]]) -> list[int]:
+    """The numbers of all their conversations."""
+    return sorted({id for contact in contacts for id in contact["conversations"]})
+
+
+async def _rows(connection: AsyncConnection, table: str, where: str, ids: list[int]) -> list[dict[str, Any]]:
+    query = text(
+        f"SELECT to_jsonb(t) AS row FROM {table} t WHERE {where}"  # noqa: S608 - constants only
+    ).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
+    return [readable(row) for row in (await connection.execute(query, {"ids": ids})).scalars()]

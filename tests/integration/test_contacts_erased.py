@@ -1,0 +1,141 @@
+"""A contact handed out completely, and erased without a trace in any table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.bot import Chat
+from app.contacts.erase import erase
+from app.contacts.find import Wanted, export, find_contacts
+from app.conversation.outbox import Outbox
+from app.conversation.services import PlainHost
+from app.conversation.turn import Turns
+from app.database.tables import metadata
+from app.errors import OwnershipLost
+from tests.integration.scene import Scene, scene
+
+SECRETS = (
+    "zanzibar-user",
+    "Zoe Zanzibar",
+    "zoe@zanzibar.example",
+    "0041791234567",
+    "zanzibar-text",
+    "ID-ZOE",
+)
+PROFILE = {"userId": SECRETS[0], "name": SECRETS[1], "email": SECRETS[2], "phone": "+0041 79 123 45 67"}
+
+
+async def keeps(chat: Chat) -> None:
+    chat.session["kept"] = chat.message.text
+    chat.contact.update(custom={"said": chat.message.text})
+    await chat.say(f"{chat.contact['name']}: {chat.message.text}")
+    await chat.handover("101", message=f"Please wait, {chat.contact['name']}", summary=chat.message.text)
+    await chat.receive(timeout=600)
+
+
+async def met(engine: AsyncEngine) -> Scene:
+    """Zoe wrote, got an answer, met an agent; somebody else wrote too."""
+    play = scene(engine, keeps, handover={"queue": "101"})
+    for conversation, user, said in (
+        ("ID-ZOE", PROFILE, SECRETS[4]),
+        ("ID-OTHER", {"userId": "other", "name": "Other", "email": "other@example.com"}, "else"),
+    ):
+        play.conversation = conversation
+        data = {"state": "active", "channel": "WebChat", "msisdn": None, "user": user}
+        await play.post({"eventType": "CONVERSATION_UPDATE", "conversationId": conversation, "data": data})
+        await play.says(said)
+        await play.work()
+        members = {"memberType": "agent", "change": "joined", "id": "a1"}
+        await play.post({"eventType": "MEMBERS_CHANGED", "conversationId": conversation, "data": members})
+        await play.says(f"{said} again")
+        await play.work()
+    return play
+
+
+async def holding(play: Scene) -> dict[str, set[str]]:
+    """Which tables hold anything of Zoe."""
+    found: dict[str, set[str]] = {}
+    for name in metadata.tables:
+        for row in await play.rows(
+            f"SELECT CAST(t AS text) || ' ' || CAST(to_jsonb(t) AS text) FROM {name} t"
+        ):
+            digits = "".join(char for char in row[0] if char.isdigit())
+            for secret in SECRETS:
+                if (
+                    secret in row[0]
+                    or secret.encode().hex() in row[0]
+                    or (secret.isdigit() and secret in digits)
+                ):
+                    found.setdefault(name, set()).add(secret)
+    return found
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Wanted(id="zanzibar-user"),
+        Wanted(id="ID-ZOE"),
+        Wanted(id="1"),
+        Wanted(email="ZOE@zanzibar.example"),
+        Wanted(phone="0041 79 1234567"),
+    ],
+)
+async def test_a_contact_is_found_by_id_email_and_phone(engine: AsyncEngine, wanted: Wanted) -> None:
+    await met(engine)
+    (found,) = await find_contacts(engine, wanted)
+    assert (found["identity"], found["conversations"]) == ("user:zanzibar-user", [1])
+    assert await find_contacts(engine, Wanted(email=wanted.email or "nobody@example.com", endpoint="x")) == []
+
+
+async def test_an_export_holds_everything_of_the_contact_and_nothing_of_others(engine: AsyncEngine) -> None:
+    play = await met(engine)
+    stored = await export(engine, Wanted(id="zanzibar-user"))
+    for name in ("conversation", "session", "event", "message", "dialog", "journal", "delivery", "handover"):
+        count = await play.value(f"SELECT count(*) FROM {name}")
+        assert 0 < len(stored[name]) < count
+    text = str(stored)
+    assert all(secret in text for secret in (*SECRETS[:3], SECRETS[4]))
+    assert "other@example.com" not in text
+
+
+async def test_no_table_holds_anything_of_an_erased_contact(engine: AsyncEngine) -> None:
+    play = await met(engine)
+    assert len(await holding(play)) >= 8, "there was something to erase"
+    counts: dict[str, Any] = {
+        name: await play.value(f"SELECT count(*) FROM {name}") for name in ("event", "session", "handover")
+    }
+    erased = await erase(engine, Wanted(id="zanzibar-user"))
+    assert (len(erased.contacts), erased.conversations) == (1, [1])
+    assert await holding(play) == {}
+    for name, count in counts.items():
+        assert await play.value(f"SELECT count(*) FROM {name}") == count, "what is counted stays"
+    assert await play.value("SELECT count(*) FROM message") > 0, "others keep their transcripts"
+    assert await play.value("SELECT profile->>'name' FROM contact") == "Other"
+
+
+async def test_a_worker_that_remembers_an_erased_contact_can_write_nothing(engine: AsyncEngine) -> None:
+    async def bot(chat: Chat) -> None:
+        while True:
+            await chat.say(f"{chat.contact['name']}: {chat.message.text}")
+            await chat.receive()
+
+    play = scene(engine, bot)
+    play.conversation = "ID-ZOE"
+    data = {"state": "active", "channel": "WebChat", "user": PROFILE}
+    await play.post({"eventType": "CONVERSATION_UPDATE", "conversationId": "ID-ZOE", "data": data})
+    state = await play.claim()
+    assert state is not None
+    turns = Turns(play.services, state, Outbox(play.services, state))
+    while await turns.look() is not None:
+        await turns.handle(PlainHost())
+    assert state.contact["name"] == SECRETS[1], "the worker remembers"
+    await play.says("hello")
+    await turns.look()
+    await erase(engine, Wanted(id="zanzibar-user"))
+    with pytest.raises(OwnershipLost):
+        await turns.handle(PlainHost())
+    assert await holding(play) == {}
+    assert await play.value("SELECT count(*) FROM contact") == 0
