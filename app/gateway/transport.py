@@ -42,11 +42,6 @@ class Target:
     path: str
     headers: tuple[Header, ...]
 
-    @property
-    def origin(self) -> tuple[bytes, bytes, int]:
-        """What connections are pooled by."""
-        return self.scheme, self.host, self.port
-
     @classmethod
     def of(cls, endpoint: Endpoint) -> Target:
         """The target of an endpoint, from its `eightxeight` settings."""
@@ -81,12 +76,16 @@ class Answer:
 
 
 class Transport:
-    """Connections to every gateway, a pool for each origin, so that one that hangs holds up no other."""
+    """Connections to every gateway.
+
+    A pool for each target, so that one that hangs holds up no other: all tenants are at one address, and
+    `connections` requests of one that aren't answered would keep those of the others waiting.
+    """
 
     def __init__(self, *, connections: int = 64, idle: float = 30.0) -> None:
         self._connections = connections
         self._idle = idle
-        self._pools: dict[tuple[bytes, bytes, int], httpcore.AsyncConnectionPool] = {}
+        self._pools: dict[Target, httpcore.AsyncConnectionPool] = {}
 
     async def request(
         self, target: Target, method: bytes, path: str, content: bytes | None, *, timeout: float, limit: int
@@ -113,14 +112,14 @@ class Transport:
         self._pools.clear()
 
     def _pool(self, target: Target) -> httpcore.AsyncConnectionPool:
-        pool = self._pools.get(target.origin)
+        pool = self._pools.get(target)
         if pool is None:
             pool = httpcore.AsyncConnectionPool(
                 ssl_context=httpx.create_ssl_context() if target.scheme == b"https" else None,
                 max_connections=self._connections,
                 keepalive_expiry=self._idle,
             )
-            self._pools[target.origin] = pool
+            self._pools[target] = pool
         return pool
 
 
