@@ -106,6 +106,8 @@ class Endpoint(DataProtection):
     on_error: OnError = OnError()
     handover: HandoverSettings = HandoverSettings()
     deliveries: DeliverySettings = DeliverySettings()
+    dead_air: float = Field(60.0, ge=0)
+    """Seconds after which a user's message without a reply or a human is an incident; 0 = never."""
     transformers: Transformers = Transformers()
     callers: Callers = Callers()
 
@@ -115,10 +117,22 @@ class Endpoint(DataProtection):
         return self.token if isinstance(self.token, list) else [self.token]
 
 
+class Alerts(Strict):
+    """Where incidents are told, as small signed JSON. See docs/operations.md for how to verify it."""
+
+    webhook: str
+    """An https:// URL (or http://)."""
+    secret: SecretStr
+    """Signs what is posted; at least 16 characters."""
+    kinds: list[str] | None = None
+    """Kinds of incidents; all, unless set."""
+
+
 class Endpoints(Strict):
     """The whole file."""
 
     endpoints: list[Endpoint] = Field(min_length=1)
+    alerts: Alerts | None = None
 
     def by_name(self) -> dict[str, Endpoint]:
         """Endpoints by their name."""

@@ -53,6 +53,8 @@ class Draft:
     ids: IdPools
     now: datetime
     changes: Changes = field(default_factory=Changes)
+    muted: bool = False
+    """Of a turn that began while the endpoint is silent: what the bot says is withheld."""
     drive: bool = False
     """Something was journaled for the open dialog: the bot has a turn."""
     _updated_session: Row | None = None
@@ -326,6 +328,7 @@ class Draft:
     ) -> int:
         """Queue one thing to send, behind all that were queued before; its id."""
         state = self.state
+        muted = self.muted and kind == "message"
         delivery_id = self.ids.delivery.take()
         self.changes.deliveries.append(
             {
@@ -338,16 +341,16 @@ class Draft:
                 "position": position,
                 "kind": kind,
                 "content": content,
-                "status": "waiting",
+                "status": "withheld" if muted else "waiting",
                 "attempts": 0,
                 "created_at": self.now,
                 "expires_at": self.now + timedelta(seconds=self.endpoint.deliveries.max_age),
                 "next_attempt_at": None,
-                "ended_at": None,
-                "reason": None,
+                "ended_at": self.now if muted else None,
+                "reason": "the endpoint is silent" if muted else None,
             }
         )
-        if transcript and kind == "message":
+        if transcript and kind == "message" and not muted:
             extra = {name: content[name] for name in _SHOWN if content.get(name)}
             self.transcript(
                 "bot", at=self.now, text=content.get("text"), content=extra, delivery_id=delivery_id

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversation.draft import IdPools
 from app.conversation.driver import Bot
+from app.conversation.modes import Modes
 from app.conversation.pauses import Pauses
 from app.endpoints import Endpoint
 from app.gateway.client import GatewayClient
@@ -51,6 +52,7 @@ class Services:
     bots: Callable[[str], Bot]
     executor: Executor
     pauses: Pauses
+    modes: Modes = field(default_factory=Modes)
     now: Callable[[], datetime] = utc_now
     trial: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by a turn of a conversation whose owner died: suspects run one at a time."""

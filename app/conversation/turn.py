@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.conversation import dialog as dialogs
+from app.conversation.bypass import bypasses_bot
 from app.conversation.commit import commit
 from app.conversation.draft import Draft
 from app.conversation.driver import Driver
@@ -130,7 +131,8 @@ class Turns:
         return dialog is not None and dialog.status == "running"
 
     def _draft(self) -> Draft:
-        return Draft(self._state, self._endpoint, self._services.ids, self._services.now())
+        now = self._services.now()
+        return Draft(self._state, self._endpoint, self._services.ids, now, muted=self._muted)
 
     @asynccontextmanager
     async def _on_trial(self) -> AsyncIterator[None]:
@@ -156,6 +158,8 @@ class Turns:
             meaning = meaning_of(event)
             found = as_input(state, self._endpoint, event, meaning)
             if found is not None:
+                if bypasses_bot(draft, found, self._services.modes):
+                    continue
                 if receive_timer_due(state, event.received_at):
                     return self._time_out(draft)
                 if self._transforming.needs_preparing(found) and event.id not in self._ready:

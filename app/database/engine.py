@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 #: NOTIFY on this channel carries ids of conversations that are due, separated by commas.
 DUE_CHANNEL = "parley_due"
+#: NOTIFY on this channel says that an endpoint's mode has changed.
+MODES_CHANNEL = "parley_modes"
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,12 @@ def rows(columns: Mapping[str, str], parameter: int) -> str:
 
 @cache
 def inserting(table: str, columns: tuple[str, ...], parameter: int) -> str:
-    """Insert an array of objects."""
+    """Insert an array of objects. An incident that there is already is none."""
+    again = " ON CONFLICT DO NOTHING" if table == "incident" else ""
     names = ", ".join(map(_quote, columns))
     return (
         f"INSERT INTO {table} ({names}) SELECT {names} "  # noqa: S608 - names of tables and columns only
-        f"FROM jsonb_to_recordset(${parameter}::jsonb) AS new ({_typed(table, columns)})"
+        f"FROM jsonb_to_recordset(${parameter}::jsonb) AS new ({_typed(table, columns)}){again}"
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
-from app.database.engine import DUE_CHANNEL, connect
+from app.database.engine import DUE_CHANNEL, MODES_CHANNEL, connect
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ def _set(closed: asyncio.Event, connection: object) -> None:
     closed.set()
 
 
-async def listen(url: str, told: Callable[[list[int]], None]) -> None:
+async def listen(url: str, told: Callable[[list[int]], None], modes_changed: Callable[[], None]) -> None:
     """Call `told` with the ids of each notification, for ever; reconnects by itself."""
     pause = 0.1
     while True:
@@ -41,6 +41,7 @@ async def listen(url: str, told: Callable[[list[int]], None]) -> None:
         try:
             connection.add_termination_listener(functools.partial(_set, closed))
             await connection.add_listener(DUE_CHANNEL, lambda *told_of: told(ids_of(str(told_of[3]))))
+            await connection.add_listener(MODES_CHANNEL, lambda *_: modes_changed())
             pause = 0.1
             await closed.wait()
             log.warning("listen_lost")

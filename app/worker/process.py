@@ -114,7 +114,8 @@ class _Process:
             executor=executor,
             pauses=Pauses(engine, endpoints),
         )
-        self._worker = Worker(self._settings, services, self._make_runs(), self._url)
+        alerts = self._endpoints.alerts
+        self._worker = Worker(self._settings, services, self._make_runs(), self._url, alerts)
         if self._stop.is_set():
             return
         try:

@@ -16,8 +16,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.conversation.services import Services
+from app.endpoints import Alerts
 from app.settings import Settings
-from app.worker import claims
+from app.worker import alerts as alerting
+from app.worker import claims, dead_air
+from app.worker.alerts import AlertSender
+from app.worker.dead_air import DeadAir
 from app.worker.hosted import Hosted, HostSettings
 from app.worker.listener import listen
 from app.worker.runs import Runs
@@ -35,17 +39,22 @@ MAKE_ROOM = 8
 class Worker:
     """One worker process. Everything happens in one event loop."""
 
-    def __init__(self, settings: Settings, services: Services, runs: Runs, url: str) -> None:
+    def __init__(
+        self, settings: Settings, services: Services, runs: Runs, url: str, alerts: Alerts | None = None
+    ) -> None:
         self._settings = settings
         self._services = services
         self._runs = runs
         self._url = url
+        self._dead_air = DeadAir(services.engine, services.endpoints, now=services.now)
+        self._alerts = AlertSender(services.engine, alerts) if alerts is not None else None
         self._id = 0
         self._lease = timedelta(seconds=settings.lease)
         self._hosted: dict[int, Hosted] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._look = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._modes_changed = asyncio.Event()
         self._context = contextvars.copy_context()
 
     @property
@@ -67,15 +76,20 @@ class Worker:
         """Work until told to stop. Raises what the database raises when it can't be reached at the start."""
         await self._register()
         await self._services.pauses.refresh()
+        await self._refresh_modes()
         await self._runs.start()
         self._context = contextvars.copy_context()
         background = [
-            asyncio.create_task(listen(self._url, self._told)),
+            asyncio.create_task(listen(self._url, self._told, self._modes_changed.set)),
+            asyncio.create_task(self._follow_modes()),
             asyncio.create_task(self._every(self._settings.lease / 3, self._renew)),
             asyncio.create_task(self._every(self._settings.sweep, self._sweep)),
             asyncio.create_task(self._every(5.0, self._services.pauses.refresh)),
             asyncio.create_task(self._every(EVERY, Tidy(self._services).run)),
+            asyncio.create_task(self._every(dead_air.EVERY, self._dead_air.look)),
         ]
+        if self._alerts is not None:
+            background.append(asyncio.create_task(self._every(alerting.EVERY, self._alerts.send)))
         log.info("worker_started", worker=self._id)
         try:
             await self._claim_for_ever()
@@ -84,6 +98,8 @@ class Worker:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            if self._alerts is not None:
+                await self._alerts.aclose()
             await self._leave()
 
     async def _register(self) -> None:
@@ -100,11 +116,16 @@ class Worker:
                 connection, host=host, pid=pid, started=psutil.Process(pid).create_time(), lease=self._lease
             )
 
-    async def _every(self, seconds: float, work: Callable[[], object]) -> None:
+    async def _every(
+        self, seconds: float, work: Callable[[], object], *, sooner: asyncio.Event | None = None
+    ) -> None:
         """Do something again and again; the database being away only skips a beat."""
         away = False
+        never = asyncio.Event()
         while True:
-            await asyncio.sleep(seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await (sooner or never).wait()
             try:
                 await work()  # type: ignore[misc]  # each is a coroutine function
             except (SQLAlchemyError, OSError, TimeoutError) as error:
@@ -119,6 +140,18 @@ class Worker:
     async def _renew(self) -> None:
         async with self._services.engine.begin() as connection:
             await claims.renew(connection, self._id, self._lease)
+
+    async def _refresh_modes(self) -> None:
+        await self._services.modes.refresh(self._services.engine)
+
+    async def _follow_modes(self) -> None:
+        """Read the endpoints' modes when told that they changed, and each second in case that was lost."""
+
+        async def refresh() -> None:
+            self._modes_changed.clear()
+            await self._refresh_modes()
+
+        await self._every(1.0, refresh, sooner=self._modes_changed)
 
     async def _sweep(self) -> None:
         """What no notification told of: the own conversations that are due, and those that are nobody's."""

@@ -58,10 +58,15 @@ def upgrade() -> None:
     sa.Column('detail', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('resolved_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('alert_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('alert_attempts', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
     sa.Column('alerted_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('incident_pkey'))
     )
+    op.create_index('incident_dead_air', 'incident', ['event_id'], unique=True, postgresql_where=sa.text("kind = 'dead_air'"))
+    op.create_index('incident_drained', 'incident', ['conversation_id'], unique=True, postgresql_where=sa.text("kind = 'drained'"))
     op.create_index('incident_open', 'incident', ['endpoint', 'at'], unique=False, postgresql_where=sa.text('resolved_at IS NULL'))
+    op.create_index('incident_to_alert', 'incident', ['alert_at'], unique=False, postgresql_where=sa.text('alerted_at IS NULL'))
     op.create_table('rollup_hour',
     sa.Column('hour', sa.DateTime(timezone=True), nullable=False),
     sa.Column('endpoint', sa.Text(), nullable=False),
@@ -465,7 +470,10 @@ def downgrade() -> None:
     op.drop_table('rollup_part')
     op.drop_table('rollup_latency')
     op.drop_table('rollup_hour')
+    op.drop_index('incident_to_alert', table_name='incident', postgresql_where=sa.text('alerted_at IS NULL'))
     op.drop_index('incident_open', table_name='incident', postgresql_where=sa.text('resolved_at IS NULL'))
+    op.drop_index('incident_drained', table_name='incident', postgresql_where=sa.text("kind = 'drained'"))
+    op.drop_index('incident_dead_air', table_name='incident', postgresql_where=sa.text("kind = 'dead_air'"))
     op.drop_table('incident')
     op.drop_table('endpoint_state')
     op.drop_index('contact_profile', table_name='contact', postgresql_using='gin', postgresql_ops={'profile': 'jsonb_path_ops'})

@@ -68,7 +68,13 @@ class Incident(SQLModel, table=True):
     """Something a person should look at."""
 
     __tablename__ = "incident"
-    __table_args__ = (Index("incident_open", "endpoint", "at", postgresql_where=sql("resolved_at IS NULL")),)
+    __table_args__ = (
+        Index("incident_open", "endpoint", "at", postgresql_where=sql("resolved_at IS NULL")),
+        # One each, however many workers see it.
+        Index("incident_dead_air", "event_id", unique=True, postgresql_where=sql("kind = 'dead_air'")),
+        Index("incident_drained", "conversation_id", unique=True, postgresql_where=sql("kind = 'drained'")),
+        Index("incident_to_alert", "alert_at", postgresql_where=sql("alerted_at IS NULL")),
+    )
 
     id: int | None = c.key()
     endpoint: str | None = c.text(nullable=True)
@@ -78,4 +84,6 @@ class Incident(SQLModel, table=True):
     detail: dict[str, Any] = c.json()  # ids, types and numbers, never a text
     at: c.Time = c.at(now=True)
     resolved_at: c.Time | None = c.at()
+    alert_at: c.Time = c.at(now=True)  # when alerts.webhook is tried (again)
+    alert_attempts: int = c.big()
     alerted_at: c.Time | None = c.at()  # when alerts.webhook took it

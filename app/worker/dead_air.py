@@ -1,0 +1,110 @@
+"""No dead air: every message of a user is followed by a reply of the bot, by a human, or by an incident.
+
+Each message is looked at once, when it is as old as its endpoint's `dead_air` allows. Every worker looks; an
+incident is unique for its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.conversation.services import utc_now
+from app.endpoints import Endpoint
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between two looks.
+EVERY = 10.0
+#: How far back the first look goes, and one after a long absence of the database.
+LOOK_BACK = timedelta(minutes=10)
+
+# Probes of indexes, for each message of the stretch; the newest of a conversation's deliveries is enough to
+# know whether anything was said since. What counts as a human: an agent who had the conversation meanwhile,
+# or a queue that 8x8 confirmed.
+_LOOK = text(
+    """
+    WITH message AS (
+        SELECT e.id, e.endpoint, e.conversation_id, e.received_at, e.processed_at, e.outcome
+        FROM unnest(CAST(:endpoints AS text[]), CAST(:since AS timestamptz[]), CAST(:until AS timestamptz[]))
+            AS w(endpoint, since, until)
+        JOIN event e ON e.endpoint = w.endpoint AND e.received_at > w.since AND e.received_at <= w.until
+        WHERE e.conversation_id IS NOT NULL
+          AND (e.outcome IS NULL OR e.outcome IN ('input', 'noted'))
+          AND ((e.type = 'MESSAGE' AND e.payload #>> '{data,sender,type}' = 'user'
+                AND e.payload #>> '{data,isEcho}' IS DISTINCT FROM 'true')
+            OR (e.type = 'ACTIVITY' AND e.payload #>> '{data,name}' NOT IN ('typing', 'read-receipts')))
+    ), judged AS (
+        SELECT m.*, CASE
+            WHEN m.processed_at IS NULL THEN 'unhandled'
+            WHEN EXISTS (
+                SELECT 1 FROM delivery d
+                WHERE d.conversation_id = m.conversation_id AND d.event_id = m.id AND d.kind = 'message'
+                  AND d.status IN ('waiting', 'sending', 'in_doubt')) THEN 'unsent'
+            WHEN (
+                SELECT d.sent_at FROM delivery d
+                WHERE d.conversation_id = m.conversation_id AND d.kind = 'message' AND d.sent_at IS NOT NULL
+                ORDER BY d.place DESC LIMIT 1) >= m.received_at THEN NULL
+            WHEN EXISTS (
+                SELECT 1 FROM handover h
+                WHERE h.conversation_id = m.conversation_id
+                  AND (h.active_at IS NOT NULL OR h.queued_at IS NOT NULL)
+                  AND (h.ended_at IS NULL OR h.ended_at >= m.received_at)) THEN NULL
+            ELSE 'unanswered' END AS why
+        FROM message m
+    )
+    INSERT INTO incident (kind, endpoint, conversation_id, event_id, detail)
+    SELECT 'dead_air', j.endpoint, j.conversation_id, j.id, jsonb_build_object('why', j.why)
+    FROM judged j WHERE j.why IS NOT NULL
+    ON CONFLICT DO NOTHING
+    RETURNING id, endpoint, conversation_id, event_id, detail
+    """
+)
+
+
+class DeadAir:
+    """One worker's watch over these endpoints."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        endpoints: Mapping[str, Endpoint],
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._engine = engine
+        self._limits = {
+            name: timedelta(seconds=endpoint.dead_air)
+            for name, endpoint in endpoints.items()
+            if endpoint.dead_air > 0
+        }
+        self._now = now
+        self._looked = now() - LOOK_BACK
+
+    async def look(self) -> int:
+        """Look at the messages that came of age since the last look; how many incidents were made."""
+        if not self._limits:
+            return 0
+        now = self._now()
+        since = max(self._looked, now - LOOK_BACK)
+        values = {
+            "endpoints": list(self._limits),
+            "since": [since - limit for limit in self._limits.values()],
+            "until": [now - limit for limit in self._limits.values()],
+        }
+        async with self._engine.begin() as connection:
+            made = list(await connection.execute(_LOOK, values))
+        self._looked = now
+        for row in made:
+            log.warning(
+                "dead_air",
+                endpoint=row.endpoint,
+                conversation=row.conversation_id,
+                event_id=row.event_id,
+                why=row.detail["why"],
+            )
+        return len(made)
