@@ -20,6 +20,8 @@ app = typer.Typer(
 db = typer.Typer(help="The database's tables.", no_args_is_help=True)
 conversations = typer.Typer(help="Conversations, as they are stored.", no_args_is_help=True)
 deliveries = typer.Typer(help="What is to be sent to 8x8, was, or could not be.", no_args_is_help=True)
+handovers = typer.Typer(help="Handovers to human agents.", no_args_is_help=True)
+endpoints = typer.Typer(help="Each endpoint and its state; without a command, show them.")
 sandbox = typer.Typer(help="A local Chat Gateway; without a command, run it.")
 app.add_typer(sandbox, name="sandbox")
 token = typer.Typer(help="Tokens of services that call in, and of those who read.", no_args_is_help=True)
@@ -31,6 +33,8 @@ app.add_typer(key, name="key")
 app.add_typer(db, name="db")
 app.add_typer(conversations, name="conversations")
 app.add_typer(deliveries, name="deliveries")
+app.add_typer(handovers, name="handovers")
+app.add_typer(endpoints, name="endpoints")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 EndpointName = Annotated[Optional[str], typer.Option("--endpoint", help="Only this endpoint's.")]  # noqa: UP045
@@ -113,12 +117,31 @@ def check() -> None:
     raise typer.Exit(command.run())
 
 
-@app.command()
-def endpoints(json: Json = False) -> None:
-    """Show each endpoint: URL, tenant, bot, last verify and last event."""
+@endpoints.callback(invoke_without_command=True)
+def show_endpoints(context: typer.Context, json: Json = False) -> None:
+    """Show each endpoint: URL, tenant, bot, mode, last verify and last event."""
+    if context.invoked_subcommand is not None:
+        return
     from app.commands import endpoints as command
 
     command.run(as_json=json)
+
+
+@endpoints.command("mode")
+def set_endpoint_mode(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The endpoint.")],
+    mode: Annotated[
+        str,
+        typer.Argument(
+            metavar="live|to_queue|silent",
+            help="live: the bot answers. to_queue: new inputs go to agents. silent: nobody answers.",
+        ),
+    ],
+) -> None:
+    """The red button: who gets new inputs from now on, without a restart."""
+    from app.commands import endpoints_mode as command
+
+    command.run(name, mode)
 
 
 @app.command()
@@ -327,6 +350,23 @@ def redrive_deliveries(
     from app.commands import deliveries as command
 
     command.run_redrive(ids=ids or [], endpoint=endpoint, since=since, may_duplicate=may_duplicate)
+
+
+@handovers.command("list")
+def list_handovers(
+    endpoint: EndpointName = None,
+    only_open: Annotated[bool, typer.Option("--open", help="Only those that are not over.")] = False,
+    since: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Those asked for since then: 30m, 2h, 3d, or a time such as 2026-01-31T12:00Z."),
+    ] = None,
+    limit: Limit = 50,
+    json: Json = False,
+) -> None:
+    """List handovers: queue, outcome, waiting and handling time in seconds, transfers, agents."""
+    from app.commands import handovers as command
+
+    command.run_list(endpoint=endpoint, only_open=only_open, since=since, limit=limit, as_json=json)
 
 
 def main() -> None:

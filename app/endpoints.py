@@ -31,7 +31,7 @@ class OnError(Strict):
     """What a user gets when the bot can't answer."""
 
     message: str = "Sorry, something went wrong on our side. Please try again."
-    handover: str | None = None
+    handover: str | None = Field(None, min_length=1)
     """The queue the user is handed over to as well."""
 
 
@@ -53,7 +53,7 @@ class ReturnToBot(Strict):
 class HandoverSettings(Strict):
     """Defaults of `chat.handover`."""
 
-    queue: str | None = None
+    queue: str | None = Field(None, min_length=1)
     message: str | None = None
     """What the user reads once 8x8 has taken the handover."""
     repeat_message: bool = False

@@ -11,6 +11,9 @@ Place: TypeAlias = tuple[str | int, ...]
 #: Shortest API key that is taken for one.
 SHORTEST_KEY = 8
 
+#: Shortest secret that alerts are signed with.
+SHORTEST_SECRET = 16
+
 #: What is said of a setting whose value its type refuses.
 EXPLANATIONS = {
     "name": "must be 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit",
@@ -25,12 +28,17 @@ EXPLANATIONS = {
 
 def broken_rules(document: Any) -> Iterator[tuple[Place, str]]:
     """Place and message of each rule the document breaks, whether or not its types are right."""
+    if isinstance(document, dict) and isinstance(document.get("alerts"), dict):
+        yield from _alerts(document["alerts"])
     entries = document.get("endpoints") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         return
     endpoints = [(index, entry) for index, entry in enumerate(entries) if isinstance(entry, dict)]
     yield from _duplicates(endpoints)
     for index, entry in endpoints:
+        handover = entry.get("handover")
+        if isinstance(handover, dict) and (message := _transcript_url(handover.get("transcript_url"))):
+            yield ("endpoints", index, "handover", "transcript_url"), message
         gateway = entry.get("eightxeight")
         if isinstance(gateway, dict):
             for key, message in _gateway(gateway):
@@ -77,6 +85,21 @@ def _gateway(gateway: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield "jwk_url", "must hold {kid}, the place of the key's id"
         elif message := _wrong_url(jwk_url.replace("{base_url}", "https://host").replace("{kid}", "kid")):
             yield "jwk_url", message
+
+
+def _transcript_url(url: object) -> str | None:
+    """`{id}` is filled in; nothing else in braces could be."""
+    if not isinstance(url, str):
+        return None
+    return "may hold {id} and no other braces" if set("{}") & set(url.replace("{id}", "")) else None
+
+
+def _alerts(alerts: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    webhook, secret = alerts.get("webhook"), alerts.get("secret")
+    if isinstance(webhook, str) and (message := _wrong_url(webhook.partition("?")[0])):
+        yield ("alerts", "webhook"), message
+    if isinstance(secret, str) and len(secret) < SHORTEST_SECRET:
+        yield ("alerts", "secret"), f"must have at least {SHORTEST_SECRET} characters"
 
 
 def _wrong_url(url: str) -> str | None:

@@ -51,8 +51,6 @@ def _lint(endpoints: Endpoints) -> tuple[list[str], list[str]]:
 
 
 def _warnings(endpoints: Endpoints | None) -> list[str]:
-    return [
-        f"{endpoint.name}: warning: verify_signatures is off: anybody who knows the URL can post events"
-        for endpoint in (endpoints.endpoints if endpoints else [])
-        if not endpoint.verify_signatures
-    ]
+    from app.endpoints_warnings import warnings_about
+
+    return list(dict.fromkeys(warnings_about(endpoints))) if endpoints is not None else []

@@ -16,12 +16,12 @@ from app.supervisor.ports import reachable
 
 _STATE = text(
     """
-    SELECT s.endpoint, s.tenant, s.verified_at, s.paused_at,
+    SELECT s.endpoint, s.tenant, s.verified_at, s.paused_at, s.mode,
         (SELECT max(e.received_at) FROM event e WHERE e.endpoint = s.endpoint) AS last_event
     FROM (
-        SELECT endpoint, tenant, verified_at, paused_at FROM endpoint_state
+        SELECT endpoint, tenant, verified_at, paused_at, mode FROM endpoint_state
         UNION ALL
-        SELECT name, NULL, NULL, NULL FROM unnest(CAST(:names AS text[])) AS name
+        SELECT name, NULL, NULL, NULL, 'live' FROM unnest(CAST(:names AS text[])) AS name
         WHERE NOT EXISTS (SELECT 1 FROM endpoint_state x WHERE x.endpoint = name)
     ) s
     """
@@ -42,7 +42,7 @@ def run(*, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ["endpoint", "url", "tenant", "bot", "enabled", "last_verify", "last_event", "paused"]
+    columns = ["endpoint", "url", "tenant", "bot", "enabled", "mode", "last_verify", "last_event", "paused"]
     print_table("Endpoints", columns, rows)
     if settings.public_url is None:
         print("(these URLs are for this machine; set PARLEY_PUBLIC_URL to see those that 8x8 can reach)")  # noqa: T201
@@ -69,6 +69,7 @@ def _rows(endpoint: Endpoint, settings: Settings, state: dict[str, Any]) -> list
             "tenant": tenant,
             "bot": endpoint.flow,
             "enabled": enabled,
+            "mode": state.get("mode"),
             "last_verify": state.get("verified_at"),
             "last_event": state.get("last_event"),
             "paused": state.get("paused_at"),

@@ -12,7 +12,7 @@ from app.gateway.meaning import StateChange, UserInput
 
 
 def bypasses_bot(draft: Draft, found: Input, modes: Modes) -> bool:
-    """Whether ops want an input to go elsewhere; then it has gone. What services inject is always the bot's."""
+    """Whether ops want an input to go elsewhere; then it has gone. What services inject stays the bot's."""
     state, event, meaning = draft.state, found.event, found.meaning
     receiver = modes.receiver(state, draft.endpoint)
     if receiver == "bot" or not isinstance(meaning, UserInput | StateChange):

@@ -84,6 +84,18 @@ _PARTS = {
             jsonb_build_object('flow_run', flow_run_id, 'worker', worker_id, 'ended_at', ended_at,
                 'retries', retries) AS detail
         FROM session_run WHERE conversation_id = :id""",
+    "handover": """
+        SELECT requested_at AS at, id,
+            COALESCE('to queue ' || queue, 'taken over') || ' ' || status || COALESCE(': ' || reason, '')
+                || CASE WHEN transfers > 0 THEN ', transfers: ' || transfers ELSE '' END AS summary,
+            jsonb_build_object('queued_at', queued_at, 'active_at', active_at, 'ended_at', ended_at,
+                'agents', agents, 'dialog', dialog_id, 'settings', settings) AS detail
+        FROM handover WHERE conversation_id = :id""",
+    "transition": """
+        SELECT t.at, t.handover_id AS id,
+            t.cause || ' → ' || t.status || COALESCE(', agent ' || t.agent_id, '') AS summary,
+            jsonb_build_object('event', t.event_id) AS detail
+        FROM handover_transition t JOIN handover h ON h.id = t.handover_id WHERE h.conversation_id = :id""",
     "incident": """
         SELECT at, id, kind || CASE WHEN resolved_at IS NULL THEN '' ELSE ' (resolved)' END AS summary, detail
         FROM incident WHERE conversation_id = :id""",
@@ -102,7 +114,11 @@ _TIMELINE = text(
 
 @dataclass(frozen=True)
 class Happening:
-    """A line of a timeline. `id` is the row's; of journal entries the dialog's, of attempts its delivery."""
+    """A line of a timeline.
+
+    `id` is the row's; of journal entries the dialog's, of attempts the delivery's, of transitions the
+    handover's.
+    """
 
     at: datetime
     kind: str

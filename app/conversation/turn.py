@@ -62,6 +62,7 @@ class Turns:
         self._waiting: list[WaitingEvent] = []
         self._sending: asyncio.Task[None] | None = None
         self._guard = Guard(state)
+        self._muted = False
         self._transforming = Transforming(services, state)
         self._ready: dict[int, Ready] = {}
 
@@ -109,6 +110,7 @@ class Turns:
             for timer in due_timers(self._state, self._services.now())
         ]
         await self._prepare()
+        self._muted = self._services.modes.mode(self._endpoint.name) == "silent" and not self._resuming
         draft = self._draft()
         if self._state.deaths >= DEATHS_ALLOWED:
             quarantine(draft, self._waiting)

@@ -30,23 +30,25 @@ log = structlog.get_logger(__name__)
 EVERY = 2.0
 #: Seconds a receiver may take.
 TIMEOUT = 5.0
-#: Pause after the first failure, doubling up to the longest. The first is longer than a request takes.
-FIRST_PAUSE = timedelta(seconds=10)
+#: Pause after the first failure, doubling up to the longest. The first is longer than the requests take for
+#: all that is claimed at once.
+FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=10)
 #: What is older is no news any more.
 NEWS = timedelta(days=1)
-AT_ONCE = 20
+AT_ONCE = 5
 
 _CLAIM = text(
     """
     WITH wanted AS (
         SELECT id FROM incident
-        WHERE alerted_at IS NULL AND alert_at <= :now AND at > :since
+        WHERE alerted_at IS NULL AND alert_at <= :now AND alert_at > :since AND at > :since
           AND (CAST(:kinds AS text[]) IS NULL OR kind = ANY(CAST(:kinds AS text[])))
         ORDER BY alert_at, id LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE incident i SET alert_attempts = i.alert_attempts + 1,
-        alert_at = :now + LEAST(:first * pow(2, LEAST(i.alert_attempts, 10)), :longest)
+        alert_at = CAST(:now AS timestamptz)
+            + make_interval(secs => LEAST(:first * pow(2, LEAST(i.alert_attempts, 10)), :longest))
     FROM wanted WHERE i.id = wanted.id
     RETURNING i.id, i.kind, i.endpoint, i.event_id, i.conversation_id, i.at, i.detail, i.alert_attempts,
         (SELECT c.external_id FROM conversation c WHERE c.id = i.conversation_id) AS external_id
@@ -74,55 +76,53 @@ class AlertSender:
 
     async def send(self) -> int:
         """Tell the incidents that are due; how many the receiver took. The rest comes back later."""
+        told = 0
+        while claimed := await self._claim():
+            for row in claimed:
+                taken = await self._tell(row)
+                if taken is None:
+                    return told  # nobody is there; what was claimed with it comes back too
+                if taken:
+                    told += 1
+                    async with self._engine.begin() as connection:
+                        await connection.execute(_TOLD, {"id": row.id, "now": self._now()})
+        return told
+
+    async def _claim(self) -> list[Any]:
         now = self._now()
         values = {
             "now": now,
             "since": now - NEWS,
             "kinds": self._alerts.kinds,
             "most": AT_ONCE,
-            "first": FIRST_PAUSE,
-            "longest": LONGEST_PAUSE,
+            "first": FIRST_PAUSE.total_seconds(),
+            "longest": LONGEST_PAUSE.total_seconds(),
         }
         async with self._engine.begin() as connection:
-            claimed = list(await connection.execute(_CLAIM, values))
-        told = 0
-        for row in sorted(claimed, key=lambda row: int(row.id)):
-            if not await self._tell(row):
-                break  # the others come back with their own pauses
-            told += 1
-            async with self._engine.begin() as connection:
-                await connection.execute(_TOLD, {"id": row.id, "now": self._now()})
-        return told
+            rows = list(await connection.execute(_CLAIM, values))
+        return sorted(rows, key=lambda row: int(row.id))
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _tell(self, row: Any) -> bool:
+    async def _tell(self, row: Any) -> bool | None:
+        """Whether the receiver took it; None where there was no answer."""
         body = json.dumps(alert(row), separators=(",", ":")).encode()
         at = int(self._now().timestamp())
-        headers = {
-            "content-type": "application/json",
-            "x-parley-signature": sign(self._alerts.secret.get_secret_value(), at, body),
-        }
+        signature = sign(self._alerts.secret.get_secret_value(), at, body)
+        headers = {"content-type": "application/json", "x-parley-signature": signature}
         try:
             answer = await self._client.post(self._alerts.webhook, content=body, headers=headers)
-            status: int | None = answer.status_code
         except httpx.HTTPError as error:
-            status, problem = None, type(error).__name__
-        else:
-            problem = "refused"
-            if answer.is_success:
-                return True
-        log.warning(
-            "alert_not_taken",
-            incident=row.id,
-            kind=row.kind,
-            attempt=row.alert_attempts,
-            status=status,
-            error=problem,
-        )
-        return False
+            self._complain(row, error=type(error).__name__)
+            return None
+        if not answer.is_success:
+            self._complain(row, status=answer.status_code)
+        return answer.is_success
+
+    def _complain(self, row: Any, **how: object) -> None:
+        log.warning("alert_not_taken", incident=row.id, kind=row.kind, attempt=row.alert_attempts, **how)
 
 
 def alert(row: Any) -> dict[str, Any]:

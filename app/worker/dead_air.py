@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.conversation.services import utc_now
 from app.endpoints import Endpoint
+from app.gateway.meaning import UserInput, interpret
+from app.sealing import unseal
 
 log = structlog.get_logger(__name__)
 
@@ -25,19 +29,19 @@ LOOK_BACK = timedelta(minutes=10)
 
 # Probes of indexes, for each message of the stretch; the newest of a conversation's deliveries is enough to
 # know whether anything was said since. What counts as a human: an agent who had the conversation meanwhile,
-# or a queue that 8x8 confirmed.
+# or a queue that 8x8 confirmed. A sealed payload is opened by us: it may be no user's message at all.
 _LOOK = text(
     """
     WITH message AS (
-        SELECT e.id, e.endpoint, e.conversation_id, e.received_at, e.processed_at, e.outcome
+        SELECT e.id, e.endpoint, e.conversation_id, e.received_at, e.processed_at, e.payload
         FROM unnest(CAST(:endpoints AS text[]), CAST(:since AS timestamptz[]), CAST(:until AS timestamptz[]))
             AS w(endpoint, since, until)
         JOIN event e ON e.endpoint = w.endpoint AND e.received_at > w.since AND e.received_at <= w.until
-        WHERE e.conversation_id IS NOT NULL
+        WHERE e.conversation_id IS NOT NULL AND e.type IN ('MESSAGE', 'ACTIVITY')
           AND (e.outcome IS NULL OR e.outcome IN ('input', 'noted'))
-          AND ((e.type = 'MESSAGE' AND e.payload #>> '{data,sender,type}' = 'user'
-                AND e.payload #>> '{data,isEcho}' IS DISTINCT FROM 'true')
-            OR (e.type = 'ACTIVITY' AND e.payload #>> '{data,name}' NOT IN ('typing', 'read-receipts')))
+          AND (e.payload ? 'sealed'
+            OR e.type = 'ACTIVITY' AND e.payload #>> '{data,name}' NOT IN ('typing', 'read-receipts')
+            OR e.type = 'MESSAGE' AND lower(e.payload #>> '{data,sender,type}') = 'user')
     ), judged AS (
         SELECT m.*, CASE
             WHEN m.processed_at IS NULL THEN 'unhandled'
@@ -57,11 +61,16 @@ _LOOK = text(
             ELSE 'unanswered' END AS why
         FROM message m
     )
+    SELECT id, endpoint, conversation_id, payload, why FROM judged WHERE why IS NOT NULL
+    """
+).columns(payload=JSONB)
+
+_REPORT = text(
+    """
     INSERT INTO incident (kind, endpoint, conversation_id, event_id, detail)
-    SELECT 'dead_air', j.endpoint, j.conversation_id, j.id, jsonb_build_object('why', j.why)
-    FROM judged j WHERE j.why IS NOT NULL
+    VALUES ('dead_air', :endpoint, :conversation, :event, jsonb_build_object('why', CAST(:why AS text)))
     ON CONFLICT DO NOTHING
-    RETURNING id, endpoint, conversation_id, event_id, detail
+    RETURNING id
     """
 )
 
@@ -96,15 +105,22 @@ class DeadAir:
             "since": [since - limit for limit in self._limits.values()],
             "until": [now - limit for limit in self._limits.values()],
         }
+        made = 0
         async with self._engine.begin() as connection:
-            made = list(await connection.execute(_LOOK, values))
+            for row in await connection.execute(_LOOK, values):
+                if isinstance(interpret(unseal(row.payload)), UserInput):
+                    made += await self._report(connection, row)
         self._looked = now
-        for row in made:
-            log.warning(
-                "dead_air",
-                endpoint=row.endpoint,
-                conversation=row.conversation_id,
-                event_id=row.event_id,
-                why=row.detail["why"],
-            )
-        return len(made)
+        return made
+
+    async def _report(self, connection: AsyncConnection, row: Any) -> int:
+        values = {
+            "endpoint": row.endpoint,
+            "conversation": row.conversation_id,
+            "event": row.id,
+            "why": row.why,
+        }
+        if (await connection.execute(_REPORT, values)).one_or_none() is None:
+            return 0  # another worker was first
+        log.warning("dead_air", endpoint=row.endpoint, conversation=row.conversation_id, why=row.why)
+        return 1

@@ -134,6 +134,13 @@ class Worker:
                         "database_away", doing=getattr(work, "__name__", ""), error=type(error).__name__
                     )
                 away = True
+            except Exception as error:
+                log.error(
+                    "background_failed",
+                    doing=getattr(work, "__name__", ""),
+                    error=type(error).__name__,
+                    exc_info=True,
+                )
             else:
                 away = False
 
