@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from app.conversation.driver import Bot, DialogStart
 from app.conversation.journal import Entry
@@ -161,6 +161,17 @@ class Talk:
         )
         return self._feed("outcome", outcome.to_json())
 
+    def meanwhile(self, news: Literal["queued", "active", "inactive"], *, count: int = 1) -> list[Reply]:
+        """Something happens to the handover, and the bot's handler for it (`on_queued` …) is called.
+
+        `count` is what `on_inactive` is told. A bot without that handler says nothing.
+        """
+        if not isinstance(self._need, Handover):
+            raise AssertionError("There is no handover under way.")
+        if news not in self._need.params["wants"]:
+            return []
+        return self._feed("signal", {"count": count} if news == "inactive" else {}, name=news)
+
     def contact_changes(self, contact: Mapping[str, Any]) -> None:
         """8x8 reports other data of the user: the bot sees them with the next message."""
         self._contact = dict(contact)
@@ -212,11 +223,11 @@ class Talk:
         )
         self._rehearsal = Rehearsal(self._bot, start, clock=lambda: self._now, steps=self._steps)
 
-    def _feed(self, kind: str, content: dict[str, Any]) -> list[Reply]:
+    def _feed(self, kind: str, content: dict[str, Any], *, name: str | None = None) -> list[Reply]:
         rehearsal = self._rehearsal
         assert rehearsal is not None
         self._need = Finished()  # also if the bot raises: what comes next starts it again
-        self._need = rehearsal.feed(kind, content)
+        self._need = rehearsal.feed(kind, content, name=name)
         ended = isinstance(self._need, Finished) and self._need.ends_session
         self._session = {} if ended else rehearsal.session
         replies = [Reply.from_json(output) for output in rehearsal.outputs()]

@@ -54,12 +54,12 @@ class Rehearsal:
         """chat.session as the bot left it."""
         return self._driver.session
 
-    def feed(self, kind: str, content: dict[str, Any]) -> Need:
+    def feed(self, kind: str, content: dict[str, Any], *, name: str | None = None) -> Need:
         """What the bot needs after this has happened; never RunSteps: steps are run here.
 
         Raises what the bot raises, and NotReplayable.
         """
-        self._driver.feed(Entry(kind, None, content, self._clock()))
+        self._driver.feed(Entry(kind, name, content, self._clock()))
         while isinstance(need := self._run(), RunSteps):
             for call, result in _run_steps([self._replaced(call) for call in need.calls]):
                 self._driver.feed(Entry("result", call.name, result, self._clock()))

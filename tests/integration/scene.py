@@ -182,7 +182,8 @@ class Scene:
             conversation = (
                 await connection.execute(
                     text(
-                        "INSERT INTO conversation (endpoint, external_id, due_at) VALUES ('support', :c, now()) "
+                        "INSERT INTO conversation (endpoint, external_id, due_at) "
+                        "VALUES ('support', :c, now()) "
                         "ON CONFLICT (endpoint, external_id) DO UPDATE SET due_at = now() RETURNING id"
                     ),
                     {"c": self.conversation},
@@ -190,8 +191,9 @@ class Scene:
             ).scalar_one()
             row = await connection.execute(
                 text(
-                    "INSERT INTO event (endpoint, event_id, conversation_id, type, body, body_sha256, payload, "
-                    "received_at, at) VALUES ('support', :e, :c, :t, :b, :s, CAST(:p AS jsonb), :r, :at) RETURNING id"
+                    "INSERT INTO event (endpoint, event_id, conversation_id, type, body, body_sha256, "
+                    "payload, received_at, at) "
+                    "VALUES ('support', :e, :c, :t, :b, :s, CAST(:p AS jsonb), :r, :at) RETURNING id"
                 ),
                 {
                     "e": f"event-{next(_arrivals)}",

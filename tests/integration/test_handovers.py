@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from app.bot import Chat
 from app.gateway.outcome import Outcome, Refused
 from tests.integration.scene import Scene, scene
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 SETTINGS: dict[str, Any] = {
     "queue": "101",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from app.bot import Chat, StepFailed
 from tests.integration.scene import scene
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 async def waits(chat: Chat) -> None:

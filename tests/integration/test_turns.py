@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from app.bot import Chat
 from tests.integration.scene import scene
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 async def asks_name(chat: Chat) -> None:
