@@ -26,7 +26,9 @@ def _set(closed: asyncio.Event, connection: object) -> None:
     closed.set()
 
 
-async def listen(url: str, told: Callable[[list[int]], None], modes_changed: Callable[[], None]) -> None:
+async def listen(
+    url: str, told: Callable[[list[int]], None], modes_changed: Callable[[], None] = lambda: None
+) -> None:
     """Call `told` with the ids of each notification, for ever; reconnects by itself."""
     pause = 0.1
     while True:
