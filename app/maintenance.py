@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-#: Rows a transaction deletes: short enough that nobody waits for its locks.
-BATCH = 1000
-
-#: Event ids outlive their bodies: they are the dedupe key.
-_BODIES = text(
-    """
-    UPDATE event SET body = NULL, payload = NULL WHERE id IN (
-        SELECT id FROM event
-        WHERE endpoint = :endpoint AND received_at < now() - make_interval(days => :days)
-          AND processed_at IS NOT NULL AND (body IS NOT NULL OR payload IS NOT NULL)
-        ORDER BY received_at LIMIT :batch FOR UPDATE SKIP LOCKED)
-    """
-)
+from app.endpoints import Endpoint
+from app.retention import BATCH, Keep, by_batches, clear, keep_of
 
 _ENDPOINTS = text("SELECT DISTINCT endpoint FROM conversation")
-
-#: A dialog's journal goes before the dialog, so that a long one is no long transaction.
-_JOURNALS = text(
-    """
-    DELETE FROM journal WHERE (dialog_id, position) IN (
-        SELECT j.dialog_id, j.position FROM journal j JOIN dialog d ON d.id = j.dialog_id
-        WHERE d.ended_at < now() - make_interval(days => :days) LIMIT :batch)
-    """
-)
-
-_DIALOGS = text(
-    """
-    DELETE FROM dialog WHERE id IN (
-        SELECT d.id FROM dialog d WHERE d.ended_at < now() - make_interval(days => :days)
-          AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.dialog_id = d.id)
-        LIMIT :batch)
-    """
-)
 
 _TIMERS = text(
     """
@@ -76,47 +47,36 @@ class Swept:
     bodies: int = 0
     journal_entries: int = 0
     dialogs: int = 0
+    deliveries: int = 0
+    transcripts: int = 0
+    marks: int = 0
+    profiles: int = 0
     timers: int = 0
     workers: int = 0
     runs: list[UUID] = field(default_factory=list)
 
 
-async def sweep(engine: AsyncEngine, *, retain_days: int, batch: int = BATCH) -> Swept:
-    """Clear what ended over `retain_days` ago, `batch` rows a transaction, and close runs left behind."""
+async def sweep(
+    engine: AsyncEngine, *, retain_days: int, endpoints: Iterable[Endpoint] = (), batch: int = BATCH
+) -> Swept:
+    """Clear what is too old, `batch` rows a transaction, and close runs left behind.
+
+    `endpoints` say how long each keeps what; one that has conversations but isn't among them keeps events for
+    `retain_days` and everything else for ever.
+    """
     async with engine.begin() as connection:
-        endpoints = list((await connection.execute(_ENDPOINTS)).scalars())
+        names = list((await connection.execute(_ENDPOINTS)).scalars())
         left = [run for run in (await connection.execute(_RUNS)).scalars() if run is not None]
         gone = (await connection.execute(_WORKERS, {"days": retain_days})).rowcount
-    swept = Swept(workers=gone, runs=left)
-    for endpoint in endpoints:
-        swept.bodies += await _by_batches(engine, _BODIES, retain_days, batch, endpoint=endpoint)
-    swept.journal_entries = await _by_batches(engine, _JOURNALS, retain_days, batch)
-    swept.dialogs = await _by_batches(engine, _DIALOGS, retain_days, batch)
-    swept.timers = await _by_batches(engine, _TIMERS, retain_days, batch)
-    return swept
-
-
-async def _by_batches(
-    engine: AsyncEngine, statement: TextClause, days: int, batch: int, **values: str
-) -> int:
-    """Repeat a statement, a transaction each, until it finds less than a batch; rows in all."""
-    total = 0
-    while True:
-        async with engine.begin() as connection:
-            done = (await connection.execute(statement, {"days": days, "batch": batch, **values})).rowcount
-        total += done
-        if done < batch:
-            return total
+    keeps = {endpoint.name: keep_of(endpoint, retain_days) for endpoint in endpoints}
+    for name in names:
+        keeps.setdefault(name, Keep(name, retain_days, None, None, None))
+    done = await clear(engine, keeps.values(), batch=batch)
+    timers = await by_batches(engine, _TIMERS, batch, days=retain_days)
+    return Swept(**done, timers=timers, workers=gone, runs=left)
 
 
 def numbers(swept: Swept) -> dict[str, int]:
     """The counts alone, as a run may show them."""
-    runs: Sequence[UUID] = swept.runs
-    return {
-        "bodies": swept.bodies,
-        "journal_entries": swept.journal_entries,
-        "dialogs": swept.dialogs,
-        "timers": swept.timers,
-        "workers": swept.workers,
-        "runs": len(runs),
-    }
+    counts = {each.name: getattr(swept, each.name) for each in fields(swept) if each.name != "runs"}
+    return {**counts, "runs": len(swept.runs)}

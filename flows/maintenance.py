@@ -20,6 +20,7 @@ from app.commands.deliveries import max_ages
 from app.conversation import redrive as redriving
 from app.database.engine import TOOL, create_engine
 from app.database.location import find_database
+from app.endpoints_file import load_endpoints
 from app.maintenance import numbers
 from app.maintenance import sweep as sweep_rows
 from app.settings import Settings
@@ -27,10 +28,15 @@ from app.settings import Settings
 
 @flow(persist_result=False)
 async def sweep(retain_days: int | None = None) -> dict[str, int]:
-    """Delete what is older than `retain_days` (PARLEY_RETAIN_DAYS) and close runs that dead workers left."""
+    """Delete what endpoints keep no longer, and close runs that dead workers left.
+
+    Events and journals go after `retain_days` (PARLEY_RETAIN_DAYS) at the latest; endpoints.yaml may
+    say less.
+    """
     settings = Settings()
+    endpoints = load_endpoints(settings.endpoints).endpoints if settings.endpoints.exists() else []
     async with _engine(settings) as engine:
-        swept = await sweep_rows(engine, retain_days=retain_days or settings.retain_days)
+        swept = await sweep_rows(engine, retain_days=retain_days or settings.retain_days, endpoints=endpoints)
     for run in swept.runs:
         await _mark_crashed(run)
     get_run_logger().info("swept: %s", numbers(swept))

@@ -39,9 +39,7 @@ _SET = text(
 
 _SEEN = text("UPDATE contact SET last_seen_at = now() WHERE id = :id")
 
-_FORGET_COPIES = text(
-    "UPDATE dialog SET contact_data = '{}' WHERE conversation_id = :id AND ended_at IS NOT NULL"
-)
+_FORGET_COPIES = text("UPDATE dialog SET contact_data = '{}' WHERE conversation_id = :id")
 
 _FORGET = text("DELETE FROM contact WHERE id = :id AND identity LIKE 'conversation:%'")
 

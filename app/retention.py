@@ -1,0 +1,161 @@
+"""What is older than an endpoint keeps it is deleted, in small batches.
+
+Batches rather than partitions: endpoints keep things for different times, event ids outlive their bodies, and
+rows of one day belong to conversations that are still open; no partition could be dropped as a whole. A batch
+is one short transaction over rows that nobody works on any more, found by index, locked rows left out: the
+inbox waits for none of it (1,000 rows take some 10 ms).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.endpoints import Endpoint
+
+BATCH = 1000
+
+_OLD = "now() - make_interval(secs => :seconds)"
+
+_BODIES = text(
+    f"""
+    UPDATE event SET body = NULL, payload = NULL WHERE id IN (
+        SELECT id FROM event
+        WHERE endpoint = :endpoint AND received_at < {_OLD}
+          AND processed_at IS NOT NULL AND COALESCE(outcome, '') <> 'held'
+          AND (body IS NOT NULL OR payload IS NOT NULL)
+        ORDER BY received_at LIMIT :batch FOR UPDATE SKIP LOCKED)
+    """  # noqa: S608 - constants only
+)
+
+_JOURNALS = text(
+    f"""
+    DELETE FROM journal WHERE (dialog_id, position) IN (
+        SELECT j.dialog_id, j.position FROM journal j
+        JOIN dialog d ON d.id = j.dialog_id JOIN conversation c ON c.id = d.conversation_id
+        WHERE c.endpoint = :endpoint AND d.ended_at < {_OLD} LIMIT :batch)
+    """  # noqa: S608 - constants only
+)
+
+_DIALOGS = text(
+    f"""
+    DELETE FROM dialog WHERE id IN (
+        SELECT d.id FROM dialog d JOIN conversation c ON c.id = d.conversation_id
+        WHERE c.endpoint = :endpoint AND d.ended_at < {_OLD}
+          AND NOT EXISTS (SELECT 1 FROM journal j WHERE j.dialog_id = d.id)
+        LIMIT :batch)
+    """  # noqa: S608 - constants only
+)
+
+_DELIVERIES = text(
+    f"""
+    UPDATE delivery SET content = '{{"erased": true}}' WHERE id IN (
+        SELECT id FROM delivery
+        WHERE endpoint = :endpoint AND created_at < {_OLD} AND ended_at < {_OLD}
+          AND status IN ('sent', 'withheld', 'dead') AND content->>'erased' IS NULL
+        LIMIT :batch FOR UPDATE SKIP LOCKED)
+    """  # noqa: S608 - constants only
+)
+
+_TRANSCRIPTS = text(
+    f"""
+    DELETE FROM message WHERE id IN (
+        SELECT m.id FROM message m JOIN conversation c ON c.id = m.conversation_id
+        WHERE c.endpoint = :endpoint AND m.at < {_OLD}
+          AND NOT EXISTS (SELECT 1 FROM handover h WHERE h.conversation_id = c.id AND h.ended_at IS NULL)
+        LIMIT :batch FOR UPDATE OF m SKIP LOCKED)
+    """  # noqa: S608 - constants only
+)
+
+_MARKS = text(
+    f"""
+    DELETE FROM mark WHERE id IN (
+        SELECT id FROM mark WHERE endpoint = :endpoint AND at < {_OLD} LIMIT :batch)
+    """  # noqa: S608 - constants only
+)
+
+#: A profile that wasn't used goes with the copies that dialogs made of it; a session that is open uses it.
+_PROFILES = text(
+    f"""
+    WITH old AS (
+        SELECT k.id FROM contact k
+        WHERE k.endpoint = :endpoint AND k.last_seen_at < {_OLD} AND NOT EXISTS (
+            SELECT 1 FROM conversation c JOIN session s ON s.conversation_id = c.id
+            WHERE c.contact_id = k.id AND s.ended_at IS NULL)
+        LIMIT :batch FOR UPDATE SKIP LOCKED
+    ), copies AS (
+        UPDATE dialog d SET contact_data = '{{}}' FROM conversation c
+        WHERE c.id = d.conversation_id AND c.contact_id IN (SELECT id FROM old) AND d.ended_at IS NOT NULL
+    )
+    DELETE FROM contact WHERE id IN (SELECT id FROM old)
+    """  # noqa: S608 - constants only
+)
+
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Days that an endpoint's things are kept; None: for ever."""
+
+    endpoint: str
+    events: float | None
+    transcripts: float | None
+    analytics: float | None
+    profiles: float | None
+
+
+def keep_of(endpoint: Endpoint, retain_days: float) -> Keep:
+    """What the endpoint's settings and the process's come to: the smallest positive value wins."""
+    retention = endpoint.retention
+    # Without profiles a contact goes with its session; what no session ever used goes after a day.
+    profile_ttl = endpoint.profile_ttl if endpoint.contact_profiles else 1.0
+    return Keep(
+        endpoint.name,
+        events=smallest(retention.events, retain_days),
+        transcripts=smallest(retention.transcripts),
+        analytics=smallest(retention.analytics),
+        profiles=smallest(profile_ttl),
+    )
+
+
+def smallest(*days: float) -> float | None:
+    """The smallest positive one; None where there is none."""
+    return min((each for each in days if each > 0), default=None)
+
+
+async def clear(engine: AsyncEngine, keeps: Iterable[Keep], *, batch: int = BATCH) -> dict[str, int]:
+    """Delete what is too old; rows of each kind."""
+    done = dict.fromkeys(
+        ("bodies", "journal_entries", "dialogs", "deliveries", "transcripts", "marks", "profiles"), 0
+    )
+    for keep in keeps:
+        plan: Sequence[tuple[str, TextClause, float | None]] = (
+            ("bodies", _BODIES, keep.events),
+            ("journal_entries", _JOURNALS, keep.events),
+            ("dialogs", _DIALOGS, keep.events),
+            ("deliveries", _DELIVERIES, keep.events),
+            ("transcripts", _TRANSCRIPTS, keep.transcripts),
+            ("marks", _MARKS, keep.analytics),
+            ("profiles", _PROFILES, keep.profiles),
+        )
+        for name, statement, days in plan:
+            if days is not None:
+                done[name] += await by_batches(
+                    engine, statement, batch, endpoint=keep.endpoint, seconds=days * _DAY
+                )
+    return done
+
+
+async def by_batches(engine: AsyncEngine, statement: TextClause, batch: int, **values: object) -> int:
+    """Repeat a statement, a transaction each, until it finds less than a batch; rows in all."""
+    total = 0
+    while True:
+        async with engine.begin() as connection:
+            done = (await connection.execute(statement, {"batch": batch, **values})).rowcount
+        total += done
+        if done < batch:
+            return total

@@ -1,0 +1,101 @@
+"""How long each endpoint keeps what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.database.engine import connect
+from app.maintenance import sweep
+from app.retention import keep_of, smallest
+from tests.integration.scene import endpoint
+
+
+@pytest.fixture
+async def connection(database_url: str) -> Any:
+    """Two endpoints, each with a conversation whose things are 1 to 40 days old."""
+    connection = await connect(database_url, application="test")
+    for number, name in enumerate(("support", "other"), start=1):
+        await connection.execute("INSERT INTO conversation (endpoint, external_id) VALUES ($1, 'a')", name)
+        await connection.execute("INSERT INTO session (conversation_id, ended_at) VALUES ($1, now())", number)
+        await connection.execute(
+            """INSERT INTO message (conversation_id, author, text, at)
+               SELECT $1, 'user', 'x', now() - n * interval '1 day' FROM generate_series(1, 40) n""",
+            number,
+        )
+        await connection.execute(
+            """INSERT INTO event (endpoint, event_id, conversation_id, type, body, body_sha256,
+                                  received_at, at, processed_at)
+               SELECT $1, 'e' || n, $2, 'MESSAGE', 'x', 'x', now() - n * interval '1 day', now(), now()
+               FROM generate_series(1, 40) n""",
+            name,
+            number,
+        )
+        await connection.execute(
+            """INSERT INTO delivery (endpoint, conversation_id, content, status,
+                                     created_at, ended_at, expires_at)
+               SELECT $1, $2, '{"text": "x"}', 'sent', now() - n * interval '1 day',
+                      now() - n * interval '1 day', now() FROM generate_series(1, 40) n""",
+            name,
+            number,
+        )
+        await connection.execute(
+            """INSERT INTO mark (endpoint, conversation_id, kind, value, at)
+               SELECT $1, $2, 'goal', 'x', now() - n * interval '1 day' FROM generate_series(1, 40) n""",
+            name,
+            number,
+        )
+        await connection.execute(
+            """INSERT INTO contact (endpoint, identity, last_seen_at)
+               SELECT $1, 'user:' || n, now() - n * interval '1 day' FROM generate_series(1, 40) n""",
+            name,
+        )
+    yield connection
+    await connection.close()
+
+
+async def test_each_endpoint_keeps_things_for_its_own_time(engine: AsyncEngine, connection: Any) -> None:
+    settings = {"events": 10, "transcripts": 20, "analytics": 30}
+    swept = await sweep(
+        engine, retain_days=35, endpoints=[endpoint(retention=settings, profile_ttl=25)], batch=7
+    )
+    assert (swept.bodies, swept.deliveries) == (31 + 6, 31 + 6), "the other one keeps 35 days"
+    assert (swept.transcripts, swept.marks, swept.profiles) == (21, 11, 16)
+    counts = "SELECT count(*) FROM message WHERE conversation_id = "
+    assert await connection.fetchval(counts + "1") == 19
+    assert await connection.fetchval(counts + "2") == 40
+    assert await connection.fetchval("SELECT count(*) FROM event") == 80, "event ids stay"
+
+
+async def test_a_profile_in_use_is_kept_and_copies_of_one_that_goes_are_cleared(
+    engine: AsyncEngine, connection: Any
+) -> None:
+    await connection.execute("UPDATE conversation SET contact_id = 40 WHERE id = 1")
+    await connection.execute("UPDATE session SET ended_at = NULL WHERE conversation_id = 1")
+    await connection.execute(
+        """INSERT INTO dialog (conversation_id, session_id, bot, status, ended_at, contact_data)
+           VALUES (1, 1, 'a:b', 'completed', now(), '{"name": "Ann"}')"""
+    )
+    await sweep(engine, retain_days=90, endpoints=[endpoint()])
+    assert await connection.fetchval("SELECT count(*) FROM contact WHERE id = 40") == 1
+    await connection.execute("UPDATE session SET ended_at = now()")
+    await sweep(engine, retain_days=90, endpoints=[endpoint()])
+    assert await connection.fetchval("SELECT count(*) FROM contact WHERE id = 40") == 0
+    assert await connection.fetchval("SELECT contact_data::text FROM dialog") == "{}"
+    assert await connection.fetchval("SELECT contact_id FROM conversation WHERE id = 1") is None
+
+
+async def test_locked_rows_are_left_for_the_next_time(engine: AsyncEngine, connection: Any) -> None:
+    async with connection.transaction():
+        await connection.execute("SELECT 1 FROM event WHERE id = 40 FOR UPDATE")
+        swept = await sweep(engine, retain_days=30, endpoints=[endpoint()])
+        assert swept.bodies == 11 + 11 - 1
+    assert (await sweep(engine, retain_days=30, endpoints=[endpoint()])).bodies == 1
+
+
+def test_the_smallest_positive_value_wins() -> None:
+    assert (smallest(0, 7, 90), smallest(0, 0), smallest(120, 90)) == (7, None, 90)
+    keep = keep_of(endpoint(retention={"events": 7}), 90)
+    assert (keep.events, keep.transcripts, keep.analytics, keep.profiles) == (7, None, None, 30)
