@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from app.sandbox import calls
-from app.sandbox.faults import RestDelay
+from app.sandbox.faults import AnswerLost
 from app.settings import Settings
 from tests.bench.load import Shot, as_fast_as_possible
 from tests.bench.stage import ENDPOINTS as BENCH
@@ -74,18 +74,19 @@ async def test_a_listen_connection_that_the_database_ends_costs_two_seconds_at_m
 
 async def test_an_endpoint_whose_8x8_hangs_keeps_no_other_waiting(scene: Stage, traffic: Traffic) -> None:
     crowd = await some_talks(traffic, 500, BENCH[0])
-    others = await some_talks(traffic, 6, BENCH[1])
-    before = [await answered(traffic, talk) for talk in others[:3]]
-    hangs = RestDelay(tenant=BENCH[0], ms=20_000)  # twice as long as anybody waits
+    others = await some_talks(traffic, 5, BENCH[1])
+    await answered(traffic, others[0])
+    hangs = AnswerLost(tenant=BENCH[0], how="hang", hold_ms=20_000)  # twice as long as anybody waits
     fault = (await scene.sandbox(calls.add_fault(hangs))).id
     try:
         shots = await traffic.messages(crowd, len(crowd))
         await as_fast_as_possible(traffic.pool, shots, at_once=32, seconds=60)
         assert {shot.status for shot in shots} == {200}
-        during = [await answered(traffic, talk) for talk in others[3:]]
+        during = [await answered(traffic, talk) for talk in others]
     finally:
         await scene.sandbox(calls.remove_fault(fault))
-    assert max(during) < 1.0 + median(before), (before, during)
+    assert median(during) < 1.0, during
+    assert max(during) < 3.0, during  # the first ones while 500 turns take all of the CPU
     assert await ledger.quiet(scene, within=150) == 0
     assert await replies(traffic, shots) == [1] * len(shots)
 
