@@ -11,7 +11,7 @@ STAMP := .venv/.installed
 PAGE := app/sandbox/page
 PAGE_STAMP := $(PAGE)/node_modules/.installed
 
-.PHONY: help run chat page test check format bench lock first-migration clean
+.PHONY: help run chat page test check format bench faults growth lock first-migration clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,6 +38,12 @@ format: $(STAMP) ## Format the code and fix what can be fixed
 
 bench: $(STAMP) ## Measure; prints a table and writes bench.json
 	$(BIN)/python -m tests.bench
+
+faults: $(STAMP) ## Kill parts and let 8x8 misbehave for five minutes; prints what was lost (FAULTS="--seed 1")
+	$(BIN)/python -m tests.faults $(FAULTS)
+
+growth: $(STAMP) ## Measure with up to a million stored conversations (takes a while and about 5 GB)
+	$(BIN)/python -m tests.growth $(GROWTH)
 
 lock: $(STAMP) ## Choose the newest versions and write them to requirements.lock
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
