@@ -110,6 +110,14 @@ def chat(endpoint: EndpointName = None) -> None:
 
 
 @app.command()
+def reload() -> None:
+    """Have every receiver and worker read endpoints.yaml again."""
+    from app.commands import reload as command
+
+    raise typer.Exit(command.run())
+
+
+@app.command()
 def check() -> None:
     """Check endpoints.yaml, and import and lint its bots."""
     from app.commands import check as command

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +33,7 @@ from app.receiver.notifier import Notifier
 from app.receiver.pages import admin_pages
 from app.receiver.tokens import Tokens
 from app.receiver.webhook import Webhook
+from app.reloading import Reloader
 from app.settings import Settings
 
 log = structlog.get_logger()
@@ -49,6 +50,8 @@ class Receiver:
 
     public: Litestar
     admin: Litestar
+    reload: Callable[[], None]
+    """Read endpoints.yaml again, soon."""
 
 
 def run(settings: Settings, endpoints: Endpoints, *, database_url: str) -> None:
@@ -57,9 +60,11 @@ def run(settings: Settings, endpoints: Endpoints, *, database_url: str) -> None:
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there is something to reload
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        async with serving(settings, endpoints, database_url=database_url):
+        async with serving(settings, endpoints, database_url=database_url) as ports:
+            loop.add_signal_handler(signal.SIGHUP, ports.reload)
             await stop.wait()
 
     uvloop.run(main())
@@ -94,10 +99,14 @@ async def receiver(settings: Settings, endpoints: Endpoints, *, database_url: st
         )
         pages = await stack.enter_async_context(admin_pages(settings, endpoints, database_url))
         tokens = Tokens(endpoints)
+        reloader = Reloader(settings, "receiver", tokens.replace)
+        listening = asyncio.create_task(reloader.listen(database_url))
+        stack.callback(listening.cancel)
         calls = Calls(database, batcher, notifier, metrics)
         yield Receiver(
             public=create_public_app(webhook, tokens, metrics, *call_routes(calls, tokens, metrics)),
             admin=create_admin_app(partial(missing, database, head()), metrics, *pages),
+            reload=reloader.soon,
         )
 
 
@@ -112,10 +121,11 @@ async def missing(database: Database, expected: str) -> str | None:
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the two listeners are."""
+    """Where the two listeners are, and how to have endpoints.yaml read again."""
 
     public: int
     admin: int
+    reload: Callable[[], None]
 
 
 @asynccontextmanager
@@ -129,7 +139,7 @@ async def serving(settings: Settings, endpoints: Endpoints, *, database_url: str
             asyncio.create_task(server.serve(sockets=[listener]))
             for server, listener in zip(servers, (public, admin), strict=True)
         ]
-        ports = Ports(public.getsockname()[1], admin.getsockname()[1])
+        ports = Ports(public.getsockname()[1], admin.getsockname()[1], parts.reload)
         while not all(server.started for server in servers):
             for task in tasks:
                 if task.done():

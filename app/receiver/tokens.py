@@ -13,6 +13,10 @@ class Tokens:
     """Finds endpoints by their tokens, in a time that tells nothing about them."""
 
     def __init__(self, endpoints: Endpoints) -> None:
+        self.replace(endpoints)
+
+    def replace(self, endpoints: Endpoints) -> None:
+        """Know these from now on."""
         self._all = [
             (_digest(token), endpoint) for endpoint in endpoints.endpoints for token in endpoint.tokens
         ]

@@ -54,8 +54,10 @@ class Up:
         lock = self._lock()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for sign in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(sign, stop.set)
+        # A terminal that closes says so by SIGHUP; where there is none it means: read endpoints.yaml again.
+        loop.add_signal_handler(signal.SIGHUP, stop.set if sys.stdin.isatty() else self._reload)
         supervisor = Supervisor()
         running = asyncio.create_task(self._run(supervisor))
         try:
@@ -71,6 +73,13 @@ class Up:
             await self._stop(supervisor)
             if lock is not None:
                 lock.close()
+
+    def _reload(self) -> None:
+        """Have receiver and worker read endpoints.yaml again."""
+        for name in ("receiver", "worker"):
+            part = self.parts.get(name)
+            if part is not None and part.process is not None and part.exit_code() is None:
+                part.process.send_signal(signal.SIGHUP)
 
     def ports(self) -> list[Port]:
         """The ports parts will listen on."""

@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -22,6 +23,7 @@ from app.conversation.services import Services
 from app.database.engine import WORKER, create_engine
 from app.endpoints import Endpoints
 from app.gateway.client import GatewayClient
+from app.reloading import Reloader, replace_endpoints
 from app.settings import Settings
 from app.worker.runs import NoRuns, Runs
 from app.worker.watchdog import Watchdog
@@ -59,10 +61,12 @@ class _Process:
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._worker: Worker | None = None
+        self._reloader: Reloader | None = None
 
     def run(self) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGHUP, self._on_hangup)
         thread = threading.Thread(target=self._thread, name="sessions", daemon=True)
         thread.start()
         while not self._stop.is_set() and not self._done.wait(0.5):
@@ -77,6 +81,11 @@ class _Process:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._stop.set()
+
+    def _on_hangup(self, number: int, frame: FrameType | None) -> None:
+        """Read endpoints.yaml again."""
+        if self._loop is not None and self._reloader is not None:
+            self._loop.call_soon_threadsafe(self._reloader.soon)
 
     def _ask_to_stop(self) -> None:
         if self._loop is not None and self._worker is not None and not self._done.is_set():
@@ -118,9 +127,12 @@ class _Process:
         self._worker = Worker(self._settings, services, self._make_runs(), self._url, alerts)
         if self._stop.is_set():
             return
+        self._reloader = Reloader(self._settings, "worker", partial(replace_endpoints, endpoints))
+        listening = asyncio.create_task(self._reloader.listen(self._url))
         try:
             await self._worker.run()
         finally:
+            listening.cancel()
             executor.shutdown(wait=False, cancel_futures=True)
             await gateway.aclose()
             await engine.dispose()
