@@ -6,6 +6,7 @@ brings; calls that read return what they read or raise RequestFailed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +18,15 @@ import msgspec
 from app.endpoints import Endpoint
 from app.errors import GatewayError
 from app.gateway.outcome import InDoubt, Outcome, Retry, SendResult, Sent, of_response
+from app.gateway.pace import Paces
 from app.gateway.transport import LOST, NOT_BEGUN, Answer, Target, Transport
 
 #: Bytes of an answer that are read: to a request that changes something, and to one that reads.
 SMALL, LARGE = 64 * 1024, 8 * 1024 * 1024
+
+
+#: Seconds a request waits for its turn; one that would wait longer is tried again later.
+LONGEST_PAUSE = 1.0
 
 
 class RequestFailed(GatewayError):
@@ -44,12 +50,22 @@ class GatewayMessage:
     attachments: tuple[dict[str, Any], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """An interaction of a conversation, which 8x8's own Event Log is searched by."""
+
+    id: str
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
 class GatewayClient:
     """All requests of one process. Each takes `timeout` seconds at most (the endpoint's, unless told)."""
 
     def __init__(self, transport: Transport | None = None) -> None:
         self._transport = transport or Transport()
         self._targets: dict[str, tuple[Endpoint, Target]] = {}
+        self._paces = Paces()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -148,6 +164,13 @@ class GatewayClient:
         """The conversation as the gateway gives it: `state`, `assignment`, `user`. Raises RequestFailed."""
         return await self._read(endpoint, _path(conversation), timeout)
 
+    async def interactions(
+        self, endpoint: Endpoint, conversation: str, *, timeout: float | None = None
+    ) -> list[Interaction]:
+        """What 8x8's Event Log knows the conversation by. Raises RequestFailed."""
+        page = await self._read(endpoint, _path(conversation, "/interactions"), timeout)
+        return read_interactions(page)
+
     async def _change(
         self, endpoint: Endpoint, method: bytes, path: str, body: Mapping[str, Any], timeout: float | None
     ) -> Outcome:
@@ -181,10 +204,19 @@ class GatewayClient:
         limit: int,
     ) -> Answer | Retry | InDoubt:
         seconds = endpoint.deliveries.timeout if timeout is None else timeout
+        pace = self._paces.of(endpoint)
+        if pace is not None:
+            may, wait = pace.take(LONGEST_PAUSE)
+            if not may:
+                return Retry(wait, None, "the pace set for this API key")
+            await asyncio.sleep(wait)
         try:
-            return await self._transport.request(
+            answer = await self._transport.request(
                 self._target(endpoint), method, path, content, timeout=seconds, limit=limit
             )
+            if pace is not None and answer.status == 429:
+                pace.slow_down()
+            return answer
         except NOT_BEGUN as error:
             return Retry(None, None, type(error).__name__)
         except LOST as error:
@@ -205,6 +237,21 @@ def read_messages(page: Mapping[str, Any]) -> list[GatewayMessage]:
     if all(message.created_at for message in messages):
         messages.sort(key=lambda message: message.created_at or datetime.min, reverse=True)
     return messages
+
+
+def read_interactions(page: Mapping[str, Any]) -> list[Interaction]:
+    """The interactions of a HAL page; what isn't one is left out."""
+    embedded = page.get("_embedded")
+    found = (embedded if isinstance(embedded, dict) else page).get("interactions")
+    return [
+        Interaction(str(item["id"]), _time(item.get("startTime")), _time(item.get("endTime")))
+        for item in (found if isinstance(found, list) else [])
+        if isinstance(item, dict) and isinstance(item.get("id"), str | int)
+    ]
+
+
+def _time(value: object) -> datetime | None:
+    return None if value is None else _moment(value)
 
 
 def _message(item: Mapping[str, Any]) -> GatewayMessage:
