@@ -17,6 +17,7 @@ from app.conversation.modes import Modes
 from app.conversation.pauses import Pauses
 from app.endpoints import Endpoint
 from app.gateway.client import GatewayClient
+from app.stats import Stats
 
 Work = Callable[[], Awaitable[None]]
 
@@ -53,6 +54,7 @@ class Services:
     executor: Executor
     pauses: Pauses
     modes: Modes = field(default_factory=Modes)
+    stats: Stats = field(default_factory=Stats)
     now: Callable[[], datetime] = utc_now
     trial: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by a turn of a conversation whose owner died: suspects run one at a time."""

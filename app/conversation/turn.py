@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from app.conversation import dialog as dialogs
 from app.conversation.bypass import bypasses_bot
@@ -62,6 +63,8 @@ class Turns:
         self._waiting: list[WaitingEvent] = []
         self._sending: asyncio.Task[None] | None = None
         self._guard = Guard(state)
+        self.arrived: datetime | None = None
+        """When the input arrived that was taken last."""
         self._muted = False
         self._transforming = Transforming(services, state)
         self._ready: dict[int, Ready] = {}
@@ -227,6 +230,7 @@ class Turns:
         """Give an input to the open dialog, in a session and a dialog begun for it where none is open."""
         found = ready.found
         state, event = self._state, found.event
+        self.arrived = event.received_at
         if session_expired(state, self._endpoint, event):
             draft.end_session("expired")
         session = state.session or draft.start_session(event.received_at)

@@ -54,6 +54,7 @@ def create_admin_app(
 
     @get("/metrics", media_type=MediaType.TEXT)
     async def exposition() -> Response[bytes]:
+        await metrics.refresh()
         return Response(metrics.exposition(), headers={"content-type": metrics.content_type})
 
     return _application([readiness, exposition, health, *more])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import structlog
 
 from app.database.engine import RECEIVER
 from app.receiver import inbox
+from app.receiver.gauges import READ
 from app.receiver.inbox import Arrival, Stored, Unavailable
 from app.receiver.pool import Connection, Pool, close, create_pool
 from app.receiver.throttle import Throttle
@@ -135,6 +136,12 @@ class Database:
             self._others, lambda connection: connection.fetchrow(FIND, endpoint, session_id, user_id)
         )
         return None if row is None else Found(row["external_id"], row["control"], row["storage"])
+
+    async def read_gauges(self) -> Mapping[str, Any]:
+        """What the database knows of the whole installation: see gauges.py."""
+        row = await self._do(self._others, lambda connection: connection.fetchrow(READ))
+        assert row is not None
+        return dict(row)
 
     async def version(self) -> str | None:
         """The version of the tables; None where there are none."""

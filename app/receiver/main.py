@@ -27,6 +27,7 @@ from app.receiver.batcher import Batcher
 from app.receiver.calls import Calls
 from app.receiver.calls_route import call_routes
 from app.receiver.database import Database
+from app.receiver.gauges import Gauges
 from app.receiver.inbox import Unavailable
 from app.receiver.metrics import Metrics
 from app.receiver.notifier import Notifier
@@ -81,6 +82,7 @@ async def receiver(settings: Settings, endpoints: Endpoints, *, database_url: st
         stack.push_async_callback(keys.aclose)
         database = await Database.open(database_url)
         stack.push_async_callback(database.aclose)
+        metrics.add(Gauges(database.read_gauges))
         notifier = Notifier(
             partial(connect, database_url, application="parley-notify"), count=metrics.notification
         )

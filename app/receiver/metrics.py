@@ -16,6 +16,7 @@ from prometheus_client import (
 
 from app.gateway.events import KNOWN_TYPES
 from app.gateway.keys import Fetched
+from app.receiver.gauges import Gauges
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -55,6 +56,7 @@ class Metrics:
         self._waiting = Gauge(
             "parley_receiver_waiting", "Events that wait to be stored.", registry=self.registry
         )
+        self._gauges: Gauges | None = None
         self._event_counters: dict[tuple[str, str, str], Counter] = {}
 
     def event(self, endpoint: str, kind: str, result: str) -> None:
@@ -84,6 +86,16 @@ class Metrics:
     def notification(self, result: str) -> None:
         """Count a notification: sent or failed."""
         self._notifications.labels(result).inc()
+
+    async def refresh(self) -> None:
+        """Read again what is read from elsewhere."""
+        if self._gauges is not None:
+            await self._gauges.refresh()
+
+    def add(self, gauges: Gauges) -> None:
+        """Show what the database knows too."""
+        self._gauges = gauges
+        self.registry.register(gauges)
 
     def watch_waiting(self, waiting: Callable[[], float]) -> None:
         """Have the number of waiting events read when the metrics are."""

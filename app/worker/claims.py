@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _REGISTER = text(
@@ -18,10 +20,10 @@ _REGISTER = text(
 
 _RENEW = text(
     """
-    UPDATE worker SET alive_until = now() + :lease WHERE id = :worker
+    UPDATE worker SET alive_until = now() + :lease, stats = :stats WHERE id = :worker
     RETURNING alive_until
     """
-)
+).bindparams(bindparam("stats", type_=JSONB))
 
 _STOP = text("UPDATE worker SET stopped_at = now(), alive_until = now() WHERE id = :worker")
 
@@ -107,9 +109,11 @@ async def register(
     return int((await connection.execute(_REGISTER, values)).scalar_one())
 
 
-async def renew(connection: AsyncConnection, worker: int, lease: timedelta) -> None:
-    """Say that the worker is alive."""
-    await connection.execute(_RENEW, {"worker": worker, "lease": lease})
+async def renew(
+    connection: AsyncConnection, worker: int, lease: timedelta, stats: Mapping[str, Any] | None = None
+) -> None:
+    """Say that the worker is alive, and what it has counted so far."""
+    await connection.execute(_RENEW, {"worker": worker, "lease": lease, "stats": dict(stats or {})})
 
 
 async def stop(connection: AsyncConnection, worker: int) -> None:

@@ -98,6 +98,7 @@ class Hosted:
             )
             await self._loop(state, session_runs)
         except OwnershipLost:
+            self._services.stats.leases_lost += 1
             log.info("ownership_lost", conversation=self.claim.conversation_id)
             return False
         except InterruptedTurn:
@@ -146,7 +147,9 @@ class Hosted:
             if found or (found is False and (self._swept or not turns.unhurried)):
                 self._swept = False
                 if found:
+                    turns.arrived = None
                     await session_runs.turn(turns)
+                    self._count(turns.arrived)
                 else:
                     await turns.handle(PlainHost())
                 quiet_since = time.monotonic()
@@ -173,6 +176,12 @@ class Hosted:
             return float("inf")
         due = min(timer.due_at for timer in state.timers)
         return max((due - self._services.now()).total_seconds(), 0.0) + TIMER_MARGIN
+
+    def _count(self, arrived: datetime | None) -> None:
+        stats = self._services.stats
+        stats.turns += 1
+        if arrived is not None:
+            stats.answered((self._services.now() - arrived).total_seconds())
 
     async def _wait(self, seconds: float) -> None:
         self.idle_since = time.monotonic()

@@ -146,7 +146,7 @@ class Worker:
 
     async def _renew(self) -> None:
         async with self._services.engine.begin() as connection:
-            await claims.renew(connection, self._id, self._lease)
+            await claims.renew(connection, self._id, self._lease, self._services.stats.to_json())
 
     async def _refresh_modes(self) -> None:
         await self._services.modes.refresh(self._services.engine)
