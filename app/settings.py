@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535)
     admin_host: str = "127.0.0.1"
     admin_port: int = Field(8081, ge=0, le=65535)
+    console_password: SecretStr | None = Field(None, min_length=8)
+    """Opens the console; without one it is open to this machine alone."""
     admin_url: str | None = None
     """Where people reach the admin port, when a proxy stands before it: https://parley.example.com."""
     public_url: str | None = None

@@ -75,6 +75,10 @@ _PARTS = {
                 || COALESCE(' (' || a.status_code || ')', '') || COALESCE(': ' || a.error, '') AS summary,
             jsonb_build_object('finished_at', a.finished_at, 'deadline_at', a.deadline_at) AS detail
         FROM delivery_attempt a JOIN delivery d ON d.id = a.delivery_id WHERE d.conversation_id = :id""",
+    "mark": """
+        SELECT at, id, kind || ' ' || value AS summary,
+            jsonb_build_object('event', event_id, 'dialog', dialog_id) AS detail
+        FROM mark WHERE conversation_id = :id""",
     "timer": """
         SELECT due_at AS at, id, kind || ' ' || COALESCE(outcome, 'open') AS summary,
             jsonb_build_object('ended_at', ended_at, 'dialog', dialog_id) AS detail

@@ -8,9 +8,13 @@ from datetime import UTC, datetime
 
 from litestar.types import ControllerRouterHandler
 
+from app.console.access import Access
+from app.console.pages import Console
 from app.database.engine import Limits, create_engine
 from app.endpoints import Endpoints
+from app.gateway.client import GatewayClient
 from app.odata.routes import odata_router
+from app.prefect_environment import prefect_api_url
 from app.settings import Settings
 
 #: Readers may wait a while, and never hold what the receiver needs.
@@ -23,7 +27,17 @@ async def admin_pages(
 ) -> AsyncIterator[list[ControllerRouterHandler]]:
     """The routes, as long as the context lasts."""
     engine = create_engine(database_url, READER, application="parley-pages")
+    gateway = GatewayClient()
+    password = settings.console_password.get_secret_value() if settings.console_password else None
+    access = Access(engine, password, _now, settings.admin_url)
+    prefect = prefect_api_url(settings).removesuffix("/").removesuffix("/api")
+    console = Console(engine, access, endpoints, gateway, prefect_ui=prefect, now=_now)
     try:
-        yield [odata_router(engine, lambda: datetime.now(UTC), settings.admin_url)]
+        yield [odata_router(engine, _now, settings.admin_url), console.router()]
     finally:
+        await gateway.aclose()
         await engine.dispose()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,74 @@
+// Draws the overview's series. Where the library is missing, the table below the charts says the same.
+
+const LINES = {
+  sessions: [["Turns", "turns", "--second"], ["Sessions", "sessions", "--accent"]],
+  latency: [["p95", "p95", "--second"], ["p50", "p50", "--accent"]],
+  containment: [["Sessions", "sessions", "--second"], ["Without a human", "contained", "--accent"]],
+  deliveries: [["Sent", "deliveries_sent", "--accent"], ["Retries", "retries", "--second"], ["Dead", "deliveries_dead", "--bad"]],
+};
+
+const colour = (name) => {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+};
+
+const readable = (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`);
+
+function options(name, place, uPlot) {
+  const seconds = name === "latency";
+  const show = (_, value) => (value == null ? "–" : seconds ? readable(value) : value.toLocaleString());
+  const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
+  return {
+    width: place.clientWidth,
+    height: place.clientHeight - 30,
+    scales: { y: { range: (_, low, high) => [0, Math.max(high || 0, seconds ? 0.01 : 1) * 1.1] } },
+    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => show(null, tick)) }],
+    series: [
+      { value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+      ...LINES[name].map(([label, , line]) => ({
+        label,
+        stroke: colour(line),
+        fill: seconds ? undefined : colour(line).replace("rgb(", "rgba(").replace(")", ", .12)"),
+        width: 2,
+        value: show,
+        points: { show: false },
+      })),
+    ],
+    cursor: { drag: { x: false, y: false } },
+  };
+}
+
+function draw(uPlot) {
+  const series = JSON.parse(document.getElementById("series").textContent);
+  for (const place of document.querySelectorAll("[data-chart]")) {
+    const name = place.dataset.chart;
+    place.replaceChildren();
+    if (series.at.length === 0) {
+      place.textContent = "Nothing is counted in this span.";
+      continue;
+    }
+    const data = [series.at, ...LINES[name].map(([, key]) => series[key])];
+    new uPlot(options(name, place, uPlot), data, place);
+  }
+}
+
+try {
+  const { default: uPlot } = await import("/console/vendor/uPlot.esm.js");
+  const again = () => draw(uPlot);
+  again();
+  document.getElementById("series").addEventListener("renewed", again);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+  let waiting;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(again, 150);
+  });
+} catch {
+  for (const place of document.querySelectorAll("[data-chart]")) {
+    place.textContent = "The library that draws charts is not installed (make page); the table below says the same.";
+  }
+}
