@@ -14,18 +14,48 @@ from app.conversation.content import Card, QuickReply
 from app.conversation.message import Attachment, Message
 from app.conversation.outcome import HandoverOutcome
 from app.conversation.params import call
+from app.conversation.typed import (
+    Audio,
+    Buttons,
+    FileLink,
+    Gallery,
+    Image,
+    Link,
+    ListMessage,
+    Location,
+    Markdown,
+    Phone,
+    Postback,
+    Template,
+    Tile,
+    Video,
+)
 from app.errors import BotError, NoAnswer, StepFailed, StepInterrupted
 
 __all__ = [
     "Attachment",
+    "Audio",
     "BotError",
+    "Buttons",
     "Card",
     "Chat",
+    "FileLink",
+    "Gallery",
     "HandoverOutcome",
+    "Image",
+    "Link",
+    "ListMessage",
+    "Location",
+    "Markdown",
     "Message",
     "NoAnswer",
+    "Phone",
+    "Postback",
     "QuickReply",
     "StepFailed",
     "StepInterrupted",
+    "Template",
+    "Tile",
+    "Video",
     "call",
 ]

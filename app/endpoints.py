@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
+from app.conversation.card_versions import CardVersion
 from app.endpoints_base import FunctionPath, Strict
 from app.endpoints_data import DataProtection
 from app.endpoints_functions import Callers, Rate, Transformers
@@ -103,6 +104,8 @@ class Endpoint(DataProtection):
     """Seconds without user input that end a session; 0 = never."""
     locale: str | None = Field(None, pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")
     """The users' locale, such as de-CH, where the channel tells none."""
+    adaptive_card_version: CardVersion = "1.3"
+    """What the channel's client knows of Adaptive Cards: a bot's newer card is its error."""
     on_error: OnError = OnError()
     handover: HandoverSettings = HandoverSettings()
     deliveries: DeliverySettings = DeliverySettings()

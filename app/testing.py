@@ -26,30 +26,38 @@ from app.conversation.message import Attachment, Message
 from app.conversation.needs import Finished, Handover, Need, Receive
 from app.conversation.outcome import HandoverOutcome
 from app.conversation.rehearsal import NotReplayable, Rehearsal
+from app.gateway.rendering import choices, lead
 
 __all__ = ["NotReplayable", "Reply", "Talk", "converse"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Something the bot said. `quick_replies` are the titles, `payloads` what they stand for."""
+    """Something the bot said. `quick_replies` are the titles, `payloads` what they stand for.
+
+    Of typed content `text` is what goes along, buttons that come back are among the quick replies, and
+    `content` is the whole of it: {"type", …}.
+    """
 
     text: str | None
     quick_replies: tuple[str, ...] = ()
     payloads: tuple[str, ...] = ()
     card: Mapping[str, Any] | None = None
     raw: Mapping[str, Any] | None = None
+    content: Mapping[str, Any] | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Reply:
         """From an `output` entry's content."""
-        options = content["quick_replies"]
+        options = choices(content)
+        typed = content.get("type") is not None
         return cls(
-            text=content["text"],
+            text=lead(content) if typed else content["text"],
             quick_replies=tuple(option["title"] for option in options),
             payloads=tuple(option["payload"] for option in options),
             card=content["card"],
             raw=content["raw"],
+            content=dict(content) if typed else None,
         )
 
 

@@ -24,6 +24,7 @@ from app.conversation.outcome import HandoverOutcome
 from app.conversation.params import call, handover_params, seconds, step_spec
 from app.conversation.privacy.stretch import Analytics, Private
 from app.conversation.tape import Tape
+from app.conversation.typed import Content
 from app.errors import BotError, NoAnswer, StepFailed, StepInterrupted
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class Chat:
     __slots__ = (
         "_analytics",
         "_calls",
+        "_card_version",
         "_contact",
         "_handling",
         "_late",
@@ -61,9 +63,16 @@ class Chat:
     )
 
     def __init__(
-        self, tape: Tape, *, seed: int, session: Mapping[str, Any], contact: Mapping[str, Any]
+        self,
+        tape: Tape,
+        *,
+        seed: int,
+        session: Mapping[str, Any],
+        contact: Mapping[str, Any],
+        card_version: str = contents.CARD_VERSION,
     ) -> None:
         self._tape = tape
+        self._card_version = card_version
         self._seed = seed
         self._session: dict[str, Any] = copy_json(session)
         self._contact = Contact(contact, self._note)
@@ -124,7 +133,7 @@ class Chat:
 
     def say(
         self,
-        text: str | None = None,
+        text: str | Content | None = None,
         *,
         quick_replies: Iterable[str | QuickReply] | None = None,
         card: Card | Mapping[str, Any] | None = None,
@@ -133,12 +142,15 @@ class Chat:
     ) -> Coroutine[Any, Any, None]:
         """Send a message: a text, an Adaptive Card or both, with quick replies; or `raw`, 8x8's own form.
 
+        Instead of a text it takes typed content: Buttons, ListMessage, Gallery, Image, … (see typed.py).
         During a handover a message is seen by the user and the agent alike; `to="agent"` (a text only) is
         shown to the agent alone, as a note beside the conversation. Raises BotError when it can't be sent:
-        empty, longer than 10,000 characters, NUL or a lone surrogate.
+        empty, longer than 10,000 characters, NUL or a lone surrogate, a card newer than the endpoint's
+        `adaptive_card_version`.
         """
-        content = contents.output(text, quick_replies, card, raw)
-        if to == "agent" and (card is not None or raw is not None or quick_replies is not None):
+        content = contents.output(text, quick_replies, card, raw, self._card_version)
+        alone = isinstance(text, str) and card is None and raw is None and quick_replies is None
+        if to == "agent" and not alone:
             raise BotError('say(to="agent") takes a text alone.')
         if to != "user":
             content = {**content, "to": to}

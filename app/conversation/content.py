@@ -6,11 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.conversation.jsonvalue import check_json, copy_json, unstorable
+from app.conversation.card_versions import check_card
+from app.conversation.checks import TEXT_LIMIT, check_text
+from app.conversation.jsonvalue import check_json, copy_json
+from app.conversation.typed import Content
 from app.errors import BotError
 
-TEXT_LIMIT = 10_000
-"""Characters in one message."""
+__all__ = ["TEXT_LIMIT", "Card", "QuickReply", "check_text", "output"]
+
+#: What cards may need at most, unless the endpoint says otherwise.
+CARD_VERSION = "1.3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class QuickReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class Card(Content):
     """An Adaptive Card. `content` is copied: changing the dict afterwards changes nothing."""
 
     content: Mapping[str, Any]
@@ -55,15 +60,27 @@ class Card:
 
 
 def output(
-    text: str | None,
+    text: str | Content | None,
     quick_replies: Iterable[str | QuickReply] | None,
     card: Card | Mapping[str, Any] | None,
     raw: Mapping[str, Any] | None,
+    card_version: str = CARD_VERSION,
 ) -> dict[str, Any]:
     """The content of an `output` entry: {"text", "quick_replies": [{"title", "payload"}], "card", "raw"}.
 
-    Raises BotError when there is nothing to say or it can't be sent.
+    Of typed content (see typed.py) it has "type" and the type's own fields as well. Raises BotError when
+    there is nothing to say, it can't be sent, or a card needs a newer version than `card_version`.
     """
+    if isinstance(text, Card):
+        if card is not None:
+            raise BotError("There are two cards: say one after the other.")
+        text, card = None, text
+    typed: dict[str, Any] = {}
+    if isinstance(text, Content):
+        if card is not None or raw is not None:
+            raise BotError(f"A {type(text).__name__} takes no card and no raw message beside it.")
+        typed = text.to_json()
+        text = typed.pop("text")
     if text is not None:
         check_text(text, "a message's text")
         text = str.__str__(text)  # of a StrEnum, the plain text
@@ -79,24 +96,12 @@ def output(
             "card": None,
             "raw": check_json(dict(raw), "a raw message"),
         }
-    if text is None and card is None:
+    if text is None and card is None and not typed:
         raise BotError("There is nothing to say: give a text, a card or a raw message.")
     if card is not None:
         card = (card if isinstance(card, Card) else Card(card)).to_json()
-    return {"text": text, "quick_replies": replies, "card": card, "raw": None}
-
-
-def check_text(text: object, what: str) -> None:
-    """Raise BotError unless this is a text that can be sent."""
-    if not isinstance(text, str):
-        raise BotError(f"{what.capitalize()} must be a str, not {type(text).__name__}.")
-    if not text or text.isspace():
-        raise BotError(f"{what.capitalize()} is empty.")
-    if len(text) > TEXT_LIMIT:
-        raise BotError(f"{what.capitalize()} is longer than {TEXT_LIMIT:,} characters.")
-    problem = unstorable(text)
-    if problem is not None:
-        raise BotError(f"{what.capitalize()} holds {problem}.")
+        check_card(card, card_version)
+    return {**typed, "text": text, "quick_replies": replies, "card": card, "raw": None}
 
 
 def _quick_reply(reply: str | QuickReply) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from app.conversation.chosen import as_choice
 from app.conversation.draft import Draft
 from app.conversation.driver import DialogStart, Driver
 from app.conversation.handover.following import end, last_words, outcome_due, user_wrote
@@ -67,6 +68,8 @@ def start_dialog(draft: Draft) -> None:
 def take_input(draft: Draft, found: Input) -> None:
     """Journal an input in the open dialog and mark its event handled."""
     state, event = draft.state, found.event
+    if isinstance(found.meaning, UserInput) and state.dialog is not None:
+        found = replace(found, message=as_choice(found.message, state.dialog.entries, state.channel))
     draft.journal(Entry("input", None, found.content(state), draft.now, event.id))
     if isinstance(found.meaning, UserInput) and not draft.in_private():
         user_line(draft, event, found.message)
@@ -89,6 +92,7 @@ def drive(services: Services, state: ConversationState) -> Driver:
         started_at=dialog.started_at,
         session=dialog.session_data,
         contact=dialog.contact_data,
+        card_version=services.endpoints[state.endpoint].adaptive_card_version,
     )
     return Driver(services.bots(dialog.bot), start, dialog.entries, now=services.now)
 

@@ -21,6 +21,9 @@ DOUBT_AFTER = timedelta(seconds=2)
 #: What a transcript keeps of a message of the bot, beside its text.
 _SHOWN = ("quick_replies", "card", "raw")
 
+#: Deliveries of one transaction, where no output becomes several.
+RESERVED = 60
+
 #: Journal entries that a turn of the bot begins with.
 _TURNS = ("input", "timeout", "outcome", "signal")
 
@@ -39,7 +42,7 @@ class IdPools:
         """Enough for any one transaction."""
         await self.session.reserve(1)
         await self.dialog.reserve(2)
-        await self.delivery.reserve(60)
+        await self.delivery.reserve(RESERVED)
         await self.timer.reserve(8)
         await self.handover.reserve(2)
 

@@ -20,6 +20,7 @@ from typing import Any, Self
 from app.conversation import where
 from app.conversation.chat import Chat
 from app.conversation.closing import close_coroutine
+from app.conversation.content import CARD_VERSION
 from app.conversation.isolation import Isolation
 from app.conversation.journal import FED, Entry
 from app.conversation.jsonvalue import check_json, copy_json, keep_json
@@ -47,6 +48,8 @@ class DialogStart:
     started_at: datetime
     session: Mapping[str, Any] = field(default_factory=dict)
     contact: Mapping[str, Any] = field(default_factory=dict)
+    card_version: str = CARD_VERSION
+    """What Adaptive Cards may need at most."""
 
 
 class Driver:
@@ -77,7 +80,13 @@ class Driver:
             max_entries=max_entries,
             strict=strict,
         )
-        self._chat = Chat(self._tape, seed=start.seed, session=start.session, contact=start.contact)
+        self._chat = Chat(
+            self._tape,
+            seed=start.seed,
+            session=start.session,
+            contact=start.contact,
+            card_version=start.card_version,
+        )
         self._session: dict[str, Any] = copy_json(start.session)
         self._isolation = Isolation(self._refused)
         self._violation: Failed | None = None

@@ -37,7 +37,8 @@ class Attachment:
 class Message:
     """One message, click or card submit.
 
-    `kind` is "text", "quick_reply" (one was chosen), "card" (one was submitted), "interactive" (a choice on
+    `kind` is "text", "location" (a place, `data` as 8x8 tells it), "quick_reply" (one was chosen, a button
+    clicked, or answered by its number), "card" (one was submitted), "interactive" (a choice on
     WhatsApp, RCS or Viber), "activity" (anything else 8x8 reports) or "start" (the conversation began without
     a message), or "inject" (a service gave it). `text` is "" where there is none, `payload` what the choice
     stands for, `data` what a card, an activity or a service carries. `user_id` and `session_id` are set where

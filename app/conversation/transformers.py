@@ -21,6 +21,7 @@ from app.conversation.state import ConversationState
 from app.endpoints import Endpoint
 from app.gateway.meaning import Injected
 from app.gateway.outgoing import render
+from app.gateway.rendering import deliverables
 from app.transformers.calling import TransformerFailed, call_transformer, note_failure
 from app.transformers.rules import ResultRefused, read_output, read_outputs, read_result, read_storage
 from app.transformers.types import InputEvent, OutputEvent, TurnOutputs, endpoint_info
@@ -46,6 +47,22 @@ class Said:
     at: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     end: list[dict[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many deliveries these are."""
+        return len(self.end) + sum(len(contents) for contents in self.at.values())
+
+
+def spoken(produced: Sequence[tuple[int, Entry]], channel: str | None) -> Said | None:
+    """What is delivered of what the bot said, for the channel; None where each output is sent as it is."""
+    said = Said()
+    for position, entry in produced:
+        if entry.kind == "output":
+            parts = deliverables(entry.content, channel)
+            if len(parts) > 1 or parts[0] != entry.content:
+                said.at[position] = parts
+    return said if said.at else None
 
 
 class Transforming:
@@ -138,11 +155,17 @@ class Transforming:
         return held
 
     async def _each(self, content: dict[str, Any], said: Said) -> list[dict[str, Any]]:
-        """One output through the output transformer: what is sent of it."""
+        """One output, rendered for the channel, through the output transformer: what is sent of it."""
+        parts = deliverables(content, self._state.channel)
+        if self._endpoint.transformers.output is None:
+            return parts
+        return [each for part in parts for each in await self._part(content, part, said)]
+
+    async def _part(self, content: dict[str, Any], part: dict[str, Any], said: Said) -> list[dict[str, Any]]:
+        """One of an output's deliveries through the output transformer."""
         endpoint, path = self._endpoint, self._endpoint.transformers.output
-        if path is None:
-            return [content]
-        rendered = render(content)
+        assert path is not None
+        rendered = render(part)
         storage = self._storage()
         event = OutputEvent(
             endpoint=endpoint_info(endpoint),
@@ -157,8 +180,8 @@ class Transforming:
             body = read_output(given)
             self._keep(read_storage(storage))
         except (TransformerFailed, ResultRefused) as error:
-            return self._instead(error, "output", path, [content], said)
-        return [] if body is None else [_content(body, rendered, content)]
+            return self._instead(error, "output", path, [part], said)
+        return [] if body is None else [_content(body, rendered, part)]
 
     async def _finished(self, held: list[dict[str, Any]], said: Said) -> list[dict[str, Any]]:
         """All of a turn's outputs through both transformers."""

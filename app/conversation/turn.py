@@ -14,7 +14,7 @@ from datetime import datetime
 from app.conversation import dialog as dialogs
 from app.conversation.bypass import bypasses_bot
 from app.conversation.commit import commit
-from app.conversation.draft import Draft
+from app.conversation.draft import RESERVED, Draft
 from app.conversation.driver import Driver
 from app.conversation.handover import asking
 from app.conversation.handover.following import (
@@ -42,7 +42,7 @@ from app.conversation.services import Host, Services
 from app.conversation.state import ConversationState, TimerState, WaitingEvent
 from app.conversation.steps import run_steps
 from app.conversation.store import waiting_events
-from app.conversation.transformers import Ready, Transforming
+from app.conversation.transformers import Ready, Transforming, spoken
 from app.endpoints import Endpoint
 from app.errors import BotError, ConfigurationError
 from app.gateway.meaning import Echo, Injected, Meaning, ReadReceipts, StateChange, Typing, UserInput
@@ -276,9 +276,11 @@ class Turns:
                 driver = dialogs.drive(self._services, self._state)
                 continue
             produced = driver.drain()
-            said = None
+            said = spoken(produced, self._state.channel)
             if self._transforming.changes_outputs():
                 said = await self._transforming.outputs(produced, need)
+            if said is not None:
+                await self._services.ids.delivery.reserve(said.count + RESERVED)
             dialogs.keep(driver, draft, produced, said, keep_session=not isinstance(need, Diverged))
             if not isinstance(need, RunSteps):
                 dialogs.rest(draft, need)

@@ -3,7 +3,7 @@
 `interpret` turns a stored payload into one of a few frozen classes. It never raises: what is not understood
 is Unknown. A *message* is the JSON form of what a bot gets as `Message`:
 
-    {"kind": "text" | "quick_reply" | "card" | "interactive" | "activity",
+    {"kind": "text" | "location" | "quick_reply" | "card" | "interactive" | "activity",
      "text": str, "payload": str | None, "data": dict | None,
      "attachments": [{"id", "type", "url", "name"}], "cards": [{"contentType", "content"}]}
 """
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.gateway.rendering.cards import POSTBACK
 from app.gateway.storable import Json
 
 Object = dict[str, Any]
@@ -181,6 +182,9 @@ def _message(data: Object) -> Meaning:
         attachments=[_attachment(item) for item in _objects(data.get("attachments"))],
         cards=list(_objects(data.get("cards"))),
     )
+    places = [card for card in message["cards"] if _lower(card.get("contentType")) == "location"]
+    if places and not text:
+        message = {**message, "kind": "location", "data": _object(places[0].get("content"))}
     if data.get("isEcho") is True:
         return Echo(text, message)
     match _lower(sender.get("type")):
@@ -229,10 +233,16 @@ def _quick_reply(value: object) -> Object:
 
 
 def _card(value: object) -> Object:
-    """`{type: Action.Submit, data: {…}}`; data that is no object is kept as `{"value": data}`."""
+    """`{type: Action.Submit, data: {…}}`; data that is no object is kept as `{"value": data}`.
+
+    A button of Parley's own cards (see rendering/cards.py) is the quick reply that it stands for.
+    """
     value = _object(value) or {}
     inner = value.get("data")
     data = _object(inner)
+    own = _object(data.get(POSTBACK)) if data else None
+    if own is not None and _text(own.get("title")) is not None:
+        return _quick_reply({"type": "postback", "data": own})
     if data is None and inner is not None:
         data = {"value": inner}
     return _content("card", payload=_text(value.get("type")), data=data)

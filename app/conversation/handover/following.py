@@ -133,7 +133,7 @@ def user_wrote(draft: Draft, event: WaitingEvent, message: dict[str, Any], *, ca
         and handover.settings.get("message")
         and handover.machine.status != "active"
     ):
-        draft.deliver("message", accepted_message(handover))
+        draft.deliver("message", accepted_message(handover, draft.state.channel))
 
 
 def remember(handover: HandoverState, author: str, message: dict[str, Any]) -> None:

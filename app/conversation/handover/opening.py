@@ -11,6 +11,7 @@ from app.conversation.handover.machine import Signal
 from app.conversation.handover.packet import user_data
 from app.conversation.handover.writing import apply, new_row, set_control, watch_waiting
 from app.conversation.state import HandoverState
+from app.gateway.rendering import is_numbered
 
 #: Payload of the quick reply by which a user stops waiting.
 CANCEL = "parley:cancel-handover"
@@ -47,7 +48,7 @@ def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> Non
     draft.deliver("assignment", {**assignment(handover), "user": packet})
     set_control(draft, handover.machine.control)
     if chosen["message"]:
-        draft.deliver("message", accepted_message(handover))
+        draft.deliver("message", accepted_message(handover, draft.state.channel))
     watch_waiting(draft, handover, heard=False)
     watch_inactivity(draft, handover, draft.now)
 
@@ -97,10 +98,17 @@ def _new(
     return handover
 
 
-def accepted_message(handover: HandoverState) -> dict[str, Any]:
-    """What the user reads while waiting, with the button to stop it where that is offered."""
+def accepted_message(handover: HandoverState, channel: str | None) -> dict[str, Any]:
+    """What the user reads while waiting, with the button to stop it where that is offered.
+
+    Where the channel shows no buttons, with the words that stop it: a number would be taken for one of the
+    things that users write to agents.
+    """
     content: dict[str, Any] = {"text": handover.settings["message"], "handover": handover.id}
-    if handover.settings.get("cancel_text"):
+    cancel = handover.settings.get("cancel_text")
+    if cancel and is_numbered(channel):
+        content["text"] = f"{content['text']}\n\n→ {cancel}"
+    elif cancel:
         content["quick_replies"] = [{"title": handover.settings["cancel_text"], "payload": CANCEL}]
     return content
 

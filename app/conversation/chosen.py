@@ -1,0 +1,55 @@
+"""A numbered answer ("2", "2.", "#2") taken as the choice that was shown with that number.
+
+Where a channel shows choices as numbered lines, a user answers with a number. The journal gets the choice, as
+if it had been clicked, so that every replay sees the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from app.conversation.journal import Entry
+from app.gateway.rendering import choices, is_numbered
+
+_NUMBER = re.compile(r"#?\s*([0-9]{1,3})\s*[.)]?")
+
+#: Entries after which an earlier question is no longer open.
+_ANSWERED = frozenset({"input", "timeout", "outcome", "handover"})
+
+
+def as_choice(message: dict[str, Any], entries: Sequence[Entry], channel: str | None) -> dict[str, Any]:
+    """The message as the bot gets it: the choice it stands for, else itself.
+
+    `entries`: the open dialog's journal before the message. The last output with choices counts, of those
+    said since the user's last input.
+    """
+    if message.get("kind") != "text" or message.get("attachments") or not is_numbered(channel):
+        return message
+    written = str(message.get("text") or "").strip()
+    match = _NUMBER.fullmatch(written)
+    if match is None:
+        return message
+    offered = _offered(entries)
+    number = int(match[1])
+    if not 1 <= number <= len(offered):
+        return message
+    choice = offered[number - 1]
+    data = {**choice, "written": written}
+    return {
+        **message,
+        "kind": "quick_reply",
+        "text": choice["title"],
+        "payload": choice["payload"],
+        "data": data,
+    }
+
+
+def _offered(entries: Sequence[Entry]) -> list[dict[str, str]]:
+    for entry in reversed(entries):
+        if entry.kind in _ANSWERED:
+            break
+        if entry.kind == "output" and (found := choices(entry.content)):
+            return found
+    return []

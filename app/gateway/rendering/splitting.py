@@ -1,0 +1,45 @@
+"""Long texts as several, split where a reader would pause."""
+
+from __future__ import annotations
+
+import re
+
+#: Where a text may be parted, the best first: the end of a paragraph, a line, a sentence, a word.
+_ENDS = (
+    re.compile(r"\n\s*\n"),
+    re.compile(r"\n"),
+    re.compile(r"(?<=[.!?…])[\"')\]»”’]?\s+|(?<=[。！？])"),
+    re.compile(r"\s+"),
+)
+#: A paragraph's or a line's end is only taken this far into what fits; else a sentence's end comes first.
+_FAR_ENOUGH = 0.5
+
+
+def split(text: str, limit: int) -> list[str]:
+    """Parts of at most `limit` characters, in order; nothing but space at the seams is lost."""
+    parts: list[str] = []
+    rest = text
+    while len(rest) > limit:
+        cut = _cut(rest, limit)
+        part = rest[:cut].rstrip()
+        rest = rest[cut:].lstrip()
+        if part:
+            parts.append(part)
+    if rest and not rest.isspace():
+        parts.append(rest)
+    return parts or [text]
+
+
+def _cut(text: str, limit: int) -> int:
+    """Where the first part ends."""
+    window = text[: limit + 1]
+    for ends, least in zip(_ENDS, (_FAR_ENOUGH, _FAR_ENOUGH, 0.0, 0.0), strict=True):
+        found = [match for match in ends.finditer(window) if 0 < _end(match) <= limit]
+        if found and _end(found[-1]) >= limit * least:
+            return _end(found[-1])
+    return limit
+
+
+def _end(match: re.Match[str]) -> int:
+    """Where the text before the space ends, closing marks included."""
+    return match.start() + len(match.group().rstrip())
