@@ -162,7 +162,7 @@ class Console:
             outcome=given.get("outcome", "") if given.get("outcome", "") in reading.OUTCOMES else "",
             since=_day(given.get("since", "")),
             until=_day(given.get("until", ""), after=True),
-            before=_number(given.get("before", "")) or 2**62,
+            before=_before(given.get("before", "")),
         )
         rows, more = await reading.sessions(self._engine, search, viewer.endpoints)
         endpoints, channels = await reading.choices(self._engine)
@@ -177,7 +177,7 @@ class Console:
             },
             endpoints=[name for name in endpoints if viewer.may_see(name)],
             channels=channels,
-            first=search.before == 2**62,
+            first=search.before is None,
         )
 
     async def _conversation(self, request: AnyRequest, id: int) -> Response[bytes]:
@@ -270,6 +270,16 @@ def _day(text: str, *, after: bool = False) -> datetime | None:
         return datetime.combine(day, time(), UTC) + timedelta(days=1 if after else 0)
     except (ValueError, OverflowError):
         return None
+
+
+def _before(text: str) -> tuple[datetime, int] | None:
+    at, _, id = text.partition("~")
+    number = _number(id)
+    try:
+        began = datetime.fromisoformat(at)
+    except ValueError:
+        return None
+    return None if number is None or began.tzinfo is None else (began, number)
 
 
 def _number(text: str) -> int | None:

@@ -30,13 +30,15 @@ _SESSIONS = """
         s.started_at, s.last_input_at, s.ended_at, s.outcome, s.contained, s.user_messages, s.bot_messages,
         s.agent_messages, k.profile->>'name' AS name
     FROM analytics_sessions s LEFT JOIN contact k ON k.id = s.contact_id
-    WHERE s.session_id < :before AND {outcome}
+    WHERE {outcome}
+      AND (CAST(:before_at AS timestamptz) IS NULL
+           OR (s.started_at, s.session_id) < (CAST(:before_at AS timestamptz), :before_id))
       AND (CAST(:endpoints AS text[]) IS NULL OR s.endpoint = ANY(:endpoints))
       AND (CAST(:channel AS text) IS NULL OR s.channel = CAST(:channel AS text))
       {found}
       AND (CAST(:since AS timestamptz) IS NULL OR s.started_at >= :since)
       AND (CAST(:until AS timestamptz) IS NULL OR s.started_at < :until)
-    ORDER BY s.session_id DESC LIMIT :most
+    ORDER BY s.started_at DESC, s.session_id DESC LIMIT :most
 """
 
 #: Exactly what was asked for, by indexes alone.
@@ -84,7 +86,7 @@ _DEAD = text(
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for. `before` is the session the page begins behind."""
+    """What is looked for. `before` is the session the page begins behind: when it began, and its number."""
 
     q: str = ""
     endpoint: str = ""
@@ -92,7 +94,7 @@ class Search:
     outcome: str = ""
     since: datetime | None = None
     until: datetime | None = None
-    before: int = 2**62
+    before: tuple[datetime, int] | None = None
 
 
 async def choices(engine: AsyncEngine) -> tuple[list[str], list[str]]:
@@ -116,10 +118,13 @@ async def sessions(
             bindparam("endpoints", type_=ARRAY(Text)),
             bindparam("since", type_=DateTime(timezone=True)),
             bindparam("until", type_=DateTime(timezone=True)),
+            bindparam("before_at", type_=DateTime(timezone=True)),
+            bindparam("before_id", type_=BigInteger),
             *([bindparam("found", type_=ARRAY(BigInteger))] if found is not None else []),
         )
         values: dict[str, Any] = {
-            "before": search.before,
+            "before_at": search.before[0] if search.before else None,
+            "before_id": search.before[1] if search.before else None,
             "endpoints": None if endpoints is None else list(endpoints),
             "channel": search.channel or None,
             "since": search.since,

@@ -170,7 +170,8 @@ _REPLY = """LEFT JOIN LATERAL (
 
 def _mark(kind: str) -> str:
     newest = "ORDER BY k.id DESC LIMIT 1"
-    return f"(SELECT k.value FROM mark k WHERE k.event_id = e.id AND k.kind = '{kind}' {newest})"
+    same = "k.conversation_id = e.conversation_id AND k.event_id = e.id"
+    return f"(SELECT k.value FROM mark k WHERE {same} AND k.kind = '{kind}' {newest})"
 
 
 TURNS = View(

@@ -63,6 +63,7 @@ def upgrade() -> None:
     sa.Column('alerted_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('incident_pkey'))
     )
+    op.create_index('incident_conversation', 'incident', ['conversation_id'], unique=False)
     op.create_index('incident_dead_air', 'incident', ['event_id'], unique=True, postgresql_where=sa.text("kind = 'dead_air'"))
     op.create_index('incident_drained', 'incident', ['conversation_id'], unique=True, postgresql_where=sa.text("kind = 'drained'"))
     op.create_index('incident_open', 'incident', ['endpoint', 'at'], unique=False, postgresql_where=sa.text('resolved_at IS NULL'))
@@ -274,8 +275,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('mark_pkey'))
     )
     op.create_index('mark_at', 'mark', ['at'], unique=False)
-    op.create_index('mark_event', 'mark', ['event_id'], unique=False)
-    op.create_index('mark_session', 'mark', ['session_id'], unique=False)
+    op.create_index('mark_conversation', 'mark', ['conversation_id', 'event_id'], unique=False)
     op.create_table('message',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('conversation_id', sa.BigInteger(), nullable=False),
@@ -374,6 +374,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('dialog_pkey')),
     postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
     )
+    op.create_index('dialog_conversation', 'dialog', ['conversation_id'], unique=False)
     op.create_index('dialog_open', 'dialog', ['conversation_id'], unique=True, postgresql_where=sa.text('ended_at IS NULL'))
     op.create_index('dialog_session', 'dialog', ['session_id'], unique=False)
     op.create_table('handover_transition',
@@ -406,6 +407,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('flow_run_id', name=op.f('session_run_flow_run_id_key')),
     sa.UniqueConstraint('session_id', 'number', name=op.f('session_run_session_id_number_key'))
     )
+    op.create_index('session_run_conversation', 'session_run', ['conversation_id'], unique=False)
     op.create_index('session_run_open', 'session_run', ['worker_id'], unique=False, postgresql_where=sa.text('ended_at IS NULL'))
     op.create_table('journal',
     sa.Column('dialog_id', sa.BigInteger(), nullable=False),
@@ -424,11 +426,13 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table('journal')
     op.drop_index('session_run_open', table_name='session_run', postgresql_where=sa.text('ended_at IS NULL'))
+    op.drop_index('session_run_conversation', table_name='session_run')
     op.drop_table('session_run')
     op.drop_index('handover_transition_handover', table_name='handover_transition')
     op.drop_table('handover_transition')
     op.drop_index('dialog_session', table_name='dialog')
     op.drop_index('dialog_open', table_name='dialog', postgresql_where=sa.text('ended_at IS NULL'))
+    op.drop_index('dialog_conversation', table_name='dialog')
     op.drop_table('dialog')
     op.drop_table('delivery_attempt')
     op.drop_index('timer_open', table_name='timer', postgresql_where=sa.text('ended_at IS NULL'))
@@ -441,8 +445,7 @@ def downgrade() -> None:
     op.drop_index('message_conversation', table_name='message')
     op.drop_index('message_at', table_name='message', postgresql_using='brin', postgresql_with={'autosummarize': 'on'})
     op.drop_table('message')
-    op.drop_index('mark_session', table_name='mark')
-    op.drop_index('mark_event', table_name='mark')
+    op.drop_index('mark_conversation', table_name='mark')
     op.drop_index('mark_at', table_name='mark')
     op.drop_table('mark')
     op.drop_index('handover_requested', table_name='handover')
@@ -474,6 +477,7 @@ def downgrade() -> None:
     op.drop_index('incident_open', table_name='incident', postgresql_where=sa.text('resolved_at IS NULL'))
     op.drop_index('incident_drained', table_name='incident', postgresql_where=sa.text("kind = 'drained'"))
     op.drop_index('incident_dead_air', table_name='incident', postgresql_where=sa.text("kind = 'dead_air'"))
+    op.drop_index('incident_conversation', table_name='incident')
     op.drop_table('incident')
     op.drop_table('endpoint_state')
     op.drop_index('contact_profile', table_name='contact', postgresql_using='gin', postgresql_ops={'profile': 'jsonb_path_ops'})

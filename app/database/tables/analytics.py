@@ -32,8 +32,7 @@ class Mark(SQLModel, table=True):
     __tablename__ = "mark"
     __table_args__ = (
         Index("mark_at", "at"),
-        Index("mark_event", "event_id"),
-        Index("mark_session", "session_id"),
+        Index("mark_conversation", "conversation_id", "event_id"),
         CheckConstraint("kind IN ('understood', 'intent', 'goal')", name="kind"),
     )
 

@@ -18,6 +18,7 @@ class Dialog(SQLModel, table=True):
     __table_args__ = (
         Index("dialog_open", "conversation_id", unique=True, postgresql_where=sql("ended_at IS NULL")),
         Index("dialog_session", "session_id"),
+        Index("dialog_conversation", "conversation_id"),
         CheckConstraint(
             "status IN ('running', 'waiting', 'completed', 'failed', 'diverged', 'closed')", name="status"
         ),

@@ -48,6 +48,7 @@ class SessionRun(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("session_id", "number"),
         Index("session_run_open", "worker_id", postgresql_where=sql("ended_at IS NULL")),
+        Index("session_run_conversation", "conversation_id"),
     )
 
     id: int | None = c.key()
@@ -70,6 +71,7 @@ class Incident(SQLModel, table=True):
     __tablename__ = "incident"
     __table_args__ = (
         Index("incident_open", "endpoint", "at", postgresql_where=sql("resolved_at IS NULL")),
+        Index("incident_conversation", "conversation_id"),
         # One each, however many workers see it.
         Index("incident_dead_air", "event_id", unique=True, postgresql_where=sql("kind = 'dead_air'")),
         Index("incident_drained", "conversation_id", unique=True, postgresql_where=sql("kind = 'drained'")),
