@@ -104,6 +104,8 @@ class Endpoint(DataProtection):
     """Seconds without user input that end a session; 0 = never."""
     locale: str | None = Field(None, pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")
     """The users' locale, such as de-CH, where the channel tells none."""
+    read_receipts: bool = False
+    """Show the user that the bot has read what they wrote."""
     adaptive_card_version: CardVersion = "1.3"
     """What the channel's client knows of Adaptive Cards: a bot's newer card is its error."""
     on_error: OnError = OnError()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
+from math import ceil
 from random import Random
 from types import coroutine
 from typing import Any, Literal, Never, TypeVar, overload
@@ -16,7 +17,7 @@ from app.conversation import content as contents
 from app.conversation import marks
 from app.conversation.contact import Contact
 from app.conversation.content import Card, QuickReply
-from app.conversation.journal import Entry
+from app.conversation.journal import THINKING, Entry
 from app.conversation.jsonvalue import copy_json
 from app.conversation.message import Message
 from app.conversation.needs import RunSteps, StepSpec
@@ -156,6 +157,16 @@ class Chat:
             content = {**content, "to": to}
         self._calls += 1
         return self._say(content)
+
+    def thinking(self, seconds: float = 60) -> Coroutine[Any, Any, None]:
+        """Show the user that the next step takes a while: at most so many seconds, 1 to 600. Best effort.
+
+        A note in the journal: adding or removing one upsets no stored dialog.
+        """
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 1 <= seconds <= 600:
+            raise BotError("thinking() takes seconds from 1 to 600.")
+        self._calls += 1
+        return self._thinking(ceil(seconds))
 
     def receive(self, timeout: float | timedelta | None = None) -> Coroutine[Any, Any, Message]:
         """The user's next message. Raises TimeoutError when `timeout` (seconds) passes before it comes."""
@@ -302,6 +313,11 @@ class Chat:
         if self._awaited():
             await self._refuse()
         await self._output(content)
+
+    async def _thinking(self, seconds: int) -> None:
+        if self._awaited():
+            await self._refuse()
+        self._note(THINKING, {"seconds": seconds})
 
     async def _receive(self, timeout: float | None) -> Message:
         if self._awaited():

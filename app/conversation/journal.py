@@ -12,6 +12,7 @@
 | signal | queued, active or inactive | {} or {"count"}: what happened to the handover meanwhile |
 | outcome | | how the handover ended: see outcome.py |
 | note | | anything; a replay skips it. Named understood, intent or goal: {"value"}, see marks.py |
+| note | thinking | {"seconds"}: see indicators.py |
 | note | private, drop, contact, contact_inactive | see privacy/stretch.py and contact.py |
 """
 
@@ -25,6 +26,9 @@ from typing import Any
 FED = frozenset({"input", "timeout", "result", "signal", "outcome", "note"})
 #: What a bot does, and its driver produces.
 PRODUCED = frozenset({"output", "step", "handover", "note"})
+
+#: The note that shows the user, before a step, that it takes a while: {"seconds"}.
+THINKING = "thinking"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from app.conversation.lint_module import BotModule, Function, bound_names
 
 #: What is awaited of Chat.
 AWAITED = frozenset(
-    {"say", "ask", "receive", "step", "steps", "handover", "close_handover", "end", "private"}
+    {"say", "ask", "receive", "step", "steps", "handover", "close_handover", "end", "private", "thinking"}
 )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversation.draft import IdPools
 from app.conversation.driver import Bot
+from app.conversation.indicators import Indicators
 from app.conversation.modes import Modes
 from app.conversation.pauses import Pauses
 from app.endpoints import Endpoint
@@ -58,3 +59,7 @@ class Services:
     now: Callable[[], datetime] = utc_now
     trial: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by a turn of a conversation whose owner died: suspects run one at a time."""
+    indicators: Indicators = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.indicators = Indicators(self.gateway, self.pauses)

@@ -32,7 +32,7 @@ from app.conversation.inputs import (
     receive_timer_due,
     session_expired,
 )
-from app.conversation.journal import Entry
+from app.conversation.journal import THINKING, Entry
 from app.conversation.needs import Diverged, Failed, RunSteps
 from app.conversation.notes import keep_storage, state_change
 from app.conversation.outbox import Outbox
@@ -251,6 +251,8 @@ class Turns:
         if timer is not None:
             draft.end_timer(timer, "cancelled")
         dialogs.take_input(draft, found)
+        if isinstance(found.meaning, UserInput):
+            self._services.indicators.read(self._endpoint, state.external_id, event.at)
 
     # the bot
 
@@ -263,7 +265,8 @@ class Turns:
             await self._commit(draft, turn=True)
             return
         try:
-            await self._drive(driver, draft, host)
+            with self._services.indicators.typing(self._endpoint, self._state.external_id):
+                await self._drive(driver, draft, host)
         finally:
             driver.close()
 
@@ -288,6 +291,7 @@ class Turns:
                 return
             draft.dialog_status("running")
             await self._commit(draft)
+            self._think(produced)
             try:
                 async with asyncio.timeout_at(deadline):
                     results = run_steps(need.calls, host, self._services)
@@ -306,6 +310,14 @@ class Turns:
                 dialogs.rest(draft, Failed(TurnTimedOut(), "turn_timeout"))
                 await self._commit(draft, turn=True)
                 return
+
+    def _think(self, produced: list[tuple[int, Entry]]) -> None:
+        """Show that the bot is thinking, where it said so before a step."""
+        for _, entry in produced:
+            if entry.kind == "note" and entry.name == THINKING:
+                self._services.indicators.thinking(
+                    self._endpoint, self._state.external_id, entry.content["seconds"], after=self._sending
+                )
 
     # commits
 

@@ -17,6 +17,8 @@ _FAR_ENOUGH = 0.5
 
 def split(text: str, limit: int) -> list[str]:
     """Parts of at most `limit` characters, in order; nothing but space at the seams is lost."""
+    if len(text) <= limit:
+        return [text]
     parts: list[str] = []
     rest = text
     while len(rest) > limit:
@@ -26,7 +28,7 @@ def split(text: str, limit: int) -> list[str]:
         if part:
             parts.append(part)
     if rest and not rest.isspace():
-        parts.append(rest)
+        parts.append(rest.rstrip())
     return parts or [text]
 
 
