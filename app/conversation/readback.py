@@ -41,7 +41,8 @@ def window(
     later = first
     sent: list[str] = []
     for each in reversed(before):
-        if later - each.settled >= GAP or (shown_from is not None and each.settled <= shown_from):
+        settled = max(each.settled, each.begun)
+        if later - settled >= GAP or (shown_from is not None and settled <= shown_from):
             break
         sent.insert(0, each.text)
         later = min(later, each.begun)

@@ -87,18 +87,28 @@ UPDATE event SET processed_at = NULL, outcome = NULL WHERE conversation_id = $1 
 
 #: A message that came back is assigned to the first delivery that waits for it: one with the same text if
 #: there is one, else the first that was sent. One echo confirms one delivery, and ends the doubt about it.
-#: (One that is being sent is settled by its own answer.)
+#: (One that is being sent is settled by its own answer.) It must not be taken for a later one that says the
+#: same: a delivery that was found by reading still waits for its echo, and none echoes before it is sent.
 _CONFIRM = """
-UPDATE delivery SET confirmed_at = $3, confirmed_by = 'echo', sent_at = COALESCE(sent_at, $3),
+UPDATE delivery SET confirmed_at = COALESCE(confirmed_at, $3), confirmed_by = 'echo',
+    sent_at = COALESCE(sent_at, $3),
     status = CASE WHEN status = 'in_doubt' THEN 'sent' ELSE status END,
     ended_at = CASE WHEN status = 'in_doubt' THEN now() ELSE ended_at END,
     next_attempt_at = CASE WHEN status = 'in_doubt' THEN NULL ELSE next_attempt_at END
 WHERE id = (
-    SELECT d.id FROM delivery d
-    WHERE d.conversation_id = $1 AND d.kind = 'message' AND d.confirmed_at IS NULL
-      AND (d.status = 'sent' OR (d.status IN ('sending', 'in_doubt')
-           AND COALESCE(d.content->>'text', '') = $2))
-    ORDER BY COALESCE(d.content->>'text', '') <> $2, d.place LIMIT 1
+    SELECT id FROM (
+        SELECT d.id, d.place, COALESCE(d.content->>'text', '') = $2 AS same FROM delivery d
+        WHERE d.conversation_id = $1 AND d.kind = 'message' AND d.confirmed_at IS NULL
+          AND (d.status = 'sent' OR (
+              d.status IN ('sending', 'in_doubt') AND COALESCE(d.content->>'text', '') = $2
+              AND (SELECT min(a.started_at) FROM delivery_attempt a WHERE a.delivery_id = d.id)
+                  <= $3))
+        UNION ALL
+        SELECT r.id, r.place, true FROM (
+            SELECT * FROM delivery WHERE conversation_id = $1 ORDER BY place DESC LIMIT 30) r
+        WHERE r.kind = 'message' AND r.status = 'sent' AND r.confirmed_by = 'read_back'
+          AND COALESCE(r.content->>'text', '') = $2
+    ) candidate ORDER BY NOT same, place LIMIT 1
 )
 """
 

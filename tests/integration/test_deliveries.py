@@ -174,3 +174,47 @@ async def test_one_that_was_in_doubt_and_then_had_to_wait_is_looked_for_again_be
     await play.work()
     assert await play.statuses() == ["sent"] * 3
     assert play.gateway.texts == ["one", "two", "three"]
+
+
+async def same_again(chat: Chat) -> None:
+    for _ in range(3):
+        await chat.say("Done.")
+        await chat.receive()
+
+
+async def test_the_echo_of_an_earlier_message_is_not_taken_for_that_of_a_later_one_that_says_the_same(
+    engine: AsyncEngine,
+) -> None:
+    play = await started(engine, same_again, STORED_BUT_LOST)
+    await play.later(3)  # found by reading; its echo is late
+    assert await play.statuses() == ["sent"]
+    await play.says("next")
+    play.gateway.answers = [LOST]
+    await play.work()
+    assert await play.statuses() == ["sent", "in_doubt"]
+    await play.echo("Done.")
+    await play.work()
+    assert await play.statuses() == ["sent", "in_doubt"]
+    assert [row[0] for row in await play.rows("SELECT confirmed_by FROM delivery ORDER BY place")] == [
+        "echo",
+        None,
+    ]
+    await play.later(3)
+    await play.later(3)
+    assert await play.statuses() == ["sent", "sent"]
+    assert play.gateway.texts == ["Done.", "Done."]
+
+
+async def test_an_echo_that_came_before_a_message_was_sent_is_not_its_own(engine: AsyncEngine) -> None:
+    play = await started(engine, same_again)
+    await play.echo("Done.")
+    await play.work()
+    before = play.clock()
+    await play.says("next")
+    play.gateway.answers = [LOST]
+    await play.work()
+    data = {"isEcho": True, "sender": {"id": "bot", "type": "bot"}, "text": "Done."}  # a second copy's
+    echo = {"eventType": "MESSAGE", "conversationId": play.conversation, "data": data}
+    await play.post(echo, received=before, at=before)
+    await play.work()
+    assert await play.statuses() == ["sent", "in_doubt"]
