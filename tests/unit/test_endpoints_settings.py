@@ -28,6 +28,8 @@ ALL = """
     input_sanitization: true
     hide_external_references: true
     encrypt: true
+    adaptive_card_version: "1.5"
+    read_receipts: true
     retention: {events: 7, transcripts: 365, analytics: 30}
     transformers: {input: tests.bots:input, abort_on_error: true, timeout: 2}
     callers: {tokens: ['sha256:%s'], rate: 5, burst: 9}
@@ -48,6 +50,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
     assert (endpoint.session_expiration, endpoint.profile_ttl, endpoint.retention.events) == (0, 7, 7)
     assert endpoint.encrypt and endpoint.erases and not endpoint.contact_profiles
     assert endpoint.transformers.named() == {"input": "tests.bots:input"}
+    assert endpoint.read_receipts and endpoint.adaptive_card_version == "1.5"
 
 
 def test_unless_told_nothing_is_masked_and_everything_is_kept(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.bot import Message
 from app.errors import EventRefused
 from app.gateway.events import (
     AgentMessage,
@@ -138,6 +139,74 @@ def test_a_used_card_is_input_with_its_data() -> None:
     message = found.message
     assert (message["kind"], message["text"], message["payload"]) == ("card", "", "Action.Submit")
     assert message["data"] == {"n": 5}
+
+
+def test_a_card_that_is_executed_is_input_too() -> None:
+    value = {"type": "Action.Execute", "data": {"order": 7}}
+    message = meaning("ACTIVITY", {"name": "adaptiveCard/action", "value": value}).message
+    assert (message["kind"], message["payload"], message["data"]) == ("card", "Action.Execute", {"order": 7})
+
+
+def test_a_button_of_parleys_own_cards_is_the_quick_reply_it_stands_for() -> None:
+    value = {"type": "Action.Submit", "data": {"parley_postback": {"title": "Yes", "payload": "y"}}}
+    message = meaning("ACTIVITY", {"name": "adaptiveCard/action", "value": value}).message
+    assert (message["kind"], message["text"], message["payload"]) == ("quick_reply", "Yes", "y")
+    assert message["data"] == {"title": "Yes", "payload": "y"}
+
+
+@pytest.mark.parametrize("other", ["y", {}, {"payload": "y"}, None])
+def test_a_bots_own_data_of_that_name_stays_a_submitted_card(other: Any) -> None:
+    value = {"type": "Action.Submit", "data": {"parley_postback": other}}
+    message = meaning("ACTIVITY", {"name": "adaptiveCard/action", "value": value}).message
+    assert (message["kind"], message["data"]) == ("card", {"parley_postback": other})
+
+
+@pytest.mark.parametrize("content_type", ["Location", "location"])
+def test_a_place_is_input_with_what_8x8_tells_of_it(content_type: str) -> None:
+    place = {"contentType": content_type, "content": {"latitude": 47.4}}
+    message = meaning("MESSAGE", {"sender": {"type": "user"}, "cards": [place]}).message
+    assert (message["kind"], message["text"], message["data"]) == ("location", "", {"latitude": 47.4})
+    assert message["cards"] == [place]
+    written = meaning("MESSAGE", {"sender": {"type": "user"}, "text": "here", "cards": [place]}).message
+    assert written["kind"] == "text"
+
+
+def test_files_without_a_word_are_a_message_with_attachments() -> None:
+    files = [{"id": "a", "type": "image", "fileName": "a.png"}, {"id": "b", "url": "https://files/b"}]
+    message = meaning("MESSAGE", {"sender": {"type": "user"}, "attachments": files}).message
+    assert (message["kind"], message["text"]) == ("text", "")
+    assert [each["name"] for each in message["attachments"]] == ["a.png", None]
+    assert message["attachments"][1]["url"] == "https://files/b"
+
+
+@pytest.mark.skipif(not DOCUMENTED.is_dir(), reason="8x8's documented examples are not beside the repository")
+@pytest.mark.parametrize(
+    ("name", "kind", "text", "payload", "data"),
+    [
+        (
+            "activity_adaptivecard_action",
+            "card",
+            "",
+            "Action.Submit",
+            {"feedbackRating": 5, "comments": "Great service!"},
+        ),
+        (
+            "activity_quickreply_action",
+            "quick_reply",
+            "Check order status",
+            "order_status",
+            {"title": "Check order status", "payload": "order_status"},
+        ),
+        ("activity_interactive_reply", "interactive", "Yes", "btn-1", {"id": "btn-1", "title": "Yes"}),
+    ],
+)
+def test_documented_examples_of_input_reach_the_bot_whole(
+    name: str, kind: str, text: str, payload: str, data: dict[str, Any]
+) -> None:
+    found = interpret(parse((DOCUMENTED / f"{name}.json").read_bytes()).payload)
+    assert isinstance(found, UserInput)
+    message = Message.from_json(found.message)
+    assert (message.kind, message.text, message.payload, message.data) == (kind, text, payload, data)
 
 
 @pytest.mark.parametrize("kind", ["button_reply", "list_reply"])
