@@ -159,6 +159,7 @@ def test_a_handover_is_asked_for_and_gives_its_outcome() -> None:
         "summary": None,
         "properties": {"total": "2"},
         "timeout": 60.0,
+        "wants": [],
     }
     again = run(handing_over, driven.entries)
     assert isinstance(again, Handover) and again.begun
