@@ -11,7 +11,9 @@ import pwd
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 _LINUX = sys.platform == "linux"
 _libc = ctypes.CDLL(None, use_errno=True) if _LINUX else None
@@ -85,6 +87,16 @@ def before_exec(*, end: signal.Signals | None = None, user: User | None = None) 
                 os._exit(1)
 
     return prepare
+
+
+def give_way(pid: int, niceness: int) -> None:
+    """Lower the priority of a process that leads a session of its own, with all that it has started.
+
+    Where Linux shares the CPU between sessions first ("autogroup", the default of many systems), a nice value
+    counts within its session only, and the session's own decides: sched(7).
+    """
+    with suppress(OSError):  # no autogroups here, or the process has just ended
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 def _become(user: User) -> None:

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """How long a worker's conversations are its own after its last sign of life."""
     sweep: float = Field(1.0, gt=0)
     """Pause between two looks for due conversations that no notification told of."""
+    prefect_niceness: int = Field(15, ge=0, le=19)
+    """How far the Prefect server that `up` starts gives way to replies; 0: not at all."""
     linger: float = Field(60.0, ge=0)
     """How long a quiet conversation stays open (and its Prefect run too)."""
     max_sessions: int = Field(300, ge=1)

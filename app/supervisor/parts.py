@@ -14,6 +14,7 @@ from app.database.embedded import EmbeddedPostgres
 from app.database.engine import connect
 from app.errors import ConfigurationError
 from app.prefect_environment import prefect_environment, prefect_server_environment
+from app.processes import give_way
 from app.settings import Settings
 from app.supervisor.part import Part, Process, spawn
 from app.supervisor.ports import http_answers
@@ -89,9 +90,15 @@ def prefect_server(settings: Settings) -> Part:
     command = [program("prefect"), "server", "start"]
 
     async def ready(process: Process) -> bool:
-        return await http_answers("127.0.0.1", settings.prefect_port, "/api/health")
+        answers = await http_answers("127.0.0.1", settings.prefect_port, "/api/health")
+        if answers:  # only now, or on a busy machine it would take minutes to start
+            give_way(process.pid, settings.prefect_niceness)
+        return answers
 
-    return Part("Prefect server", lambda: spawn(command, variables, niceness=LOW, log=log), ready, log=log)
+    niceness = settings.prefect_niceness
+    return Part(
+        "Prefect server", lambda: spawn(command, variables, niceness=niceness, log=log), ready, log=log
+    )
 
 
 def prefect_worker(settings: Settings, environment: dict[str, str]) -> Part:

@@ -66,6 +66,7 @@ class Parley:
             },
             **{f"PARLEY_{name}": str(port) for name, port in ports.items()},
             "PARLEY_HOME": str(self.home),
+            "PARLEY_PREFECT_NICENESS": "0",  # tests wait for what it records, also on a busy machine
             "PARLEY_ENDPOINTS": str(REPOSITORY / "endpoints.yaml"),
             "HOME": str(self.folder / "user"),
             **self.environment,
