@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from app.conversation.content import CARD_VERSION
 from app.conversation.driver import Bot, DialogStart
 from app.conversation.journal import Entry
 from app.conversation.jsonvalue import copy_json
@@ -69,14 +70,15 @@ def converse(
     now: datetime | None = None,
     steps: Mapping[str, Callable[..., Any]] | None = None,
     seed: int = 1,
+    card_version: str = CARD_VERSION,
 ) -> Talk:
     """A conversation with a bot, in which you are the user.
 
     `steps` replaces step functions by name; others really run, sync and async ones. Time stands still at
-    `now` (2026-01-01 12:00 UTC) but for `talk.waits`.
+    `now` (2026-01-01 12:00 UTC) but for `talk.waits`. `card_version`: the endpoint's `adaptive_card_version`.
     """
     start = now or datetime(2026, 1, 1, 12, tzinfo=UTC)
-    return Talk(bot, dict(session or {}), dict(contact or {}), start, dict(steps or {}), seed)
+    return Talk(bot, dict(session or {}), dict(contact or {}), start, dict(steps or {}), seed, card_version)
 
 
 class Talk:
@@ -94,6 +96,7 @@ class Talk:
         now: datetime,
         steps: dict[str, Callable[..., Any]],
         seed: int,
+        card_version: str,
     ) -> None:
         self._bot = bot
         self._session = session
@@ -101,6 +104,7 @@ class Talk:
         self._now = now
         self._steps = steps
         self._seed = seed
+        self._card_version = card_version
         self._dialogs = 0
         self._rehearsal: Rehearsal | None = None
         self._news: dict[str, Any] = {}
@@ -228,6 +232,7 @@ class Talk:
             started_at=self._now,
             session=copy_json(self._session),
             contact=copy_json(self._contact),
+            card_version=self._card_version,
         )
         self._rehearsal = Rehearsal(self._bot, start, clock=lambda: self._now, steps=self._steps)
 

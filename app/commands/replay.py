@@ -15,10 +15,14 @@ from app.conversation.replay_stored import replay_stored
 def run(*, endpoint: str | None, since: str | None, as_json: bool) -> int:
     """Replay stored dialogs and print those that don't fit. Returns the exit code: 1 when one doesn't."""
     settings = read_settings()
-    read_endpoints_file(settings)
+    endpoints = read_endpoints_file(settings).by_name()
+    versions = {name: each.adaptive_card_version for name, each in endpoints.items()}
     begun = parse_since(since, datetime.now(UTC)) if since else None
     report = with_database(
-        settings, lambda engine: replay_stored(engine, load_bot, since=begun, endpoint=endpoint)
+        settings,
+        lambda engine: replay_stored(
+            engine, load_bot, since=begun, endpoint=endpoint, card_versions=versions
+        ),
     )
     if as_json:
         print_json([asdict(dialog) for dialog in report.dialogs])

@@ -23,7 +23,7 @@ def as_choice(message: dict[str, Any], entries: Sequence[Entry], channel: str | 
     """The message as the bot gets it: the choice it stands for, else itself.
 
     `entries`: the open dialog's journal before the message. The last output with choices counts, of those
-    said since the user's last input.
+    said since the user's last input. A choice whose very title is that number comes first.
     """
     if message.get("kind") != "text" or message.get("attachments") or not is_numbered(channel):
         return message
@@ -33,9 +33,11 @@ def as_choice(message: dict[str, Any], entries: Sequence[Entry], channel: str | 
         return message
     offered = _offered(entries)
     number = int(match[1])
-    if not 1 <= number <= len(offered):
+    choice = next((each for each in offered if each["title"].strip() == written), None)
+    if choice is None and 1 <= number <= len(offered):
+        choice = offered[number - 1]
+    if choice is None:
         return message
-    choice = offered[number - 1]
     data = {**choice, "written": written}
     return {
         **message,

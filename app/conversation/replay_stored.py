@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -10,9 +10,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.conversation.content import CARD_VERSION
 from app.conversation.driver import Bot, DialogStart
 from app.conversation.journal import Entry
 from app.conversation.needs import Diverged, Failed
+from app.conversation.privacy.sealed import opened_entry
 from app.conversation.replay_check import check
 from app.database.tables import metadata
 from app.errors import ConfigurationError
@@ -60,11 +62,12 @@ async def replay_stored(
     *,
     since: datetime | None = None,
     endpoint: str | None = None,
+    card_versions: Mapping[str, str] | None = None,
 ) -> Report:
     """Replay every open dialog, and with `since` also the ended ones that began then or later.
 
     `load_bot` gives the bot of a `module:function`, or raises ConfigurationError. Dialogs that had diverged
-    already are left out. Reads only.
+    already are left out. `card_versions`: `adaptive_card_version` by endpoint. Reads only.
     """
     bots: dict[str, Bot | ConfigurationError] = {}
     replayed = []
@@ -74,8 +77,11 @@ async def replay_stored(
                 bots[dialog.bot] = _loaded(load_bot, dialog.bot)
             journal = select(_JOURNAL).where(_JOURNAL.c.dialog_id == dialog.id)
             rows = await connection.execute(journal.order_by(_JOURNAL.c.position))
-            entries = [Entry(row.kind, row.name, unseal(row.content), row.at, row.event_id) for row in rows]
-            replayed.append(_replay(dialog, bots[dialog.bot], entries))
+            entries = [
+                Entry(row.kind, *opened_entry(row.name, row.content), row.at, row.event_id) for row in rows
+            ]
+            version = (card_versions or {}).get(dialog.endpoint, CARD_VERSION)
+            replayed.append(_replay(dialog, bots[dialog.bot], entries, version))
     return Report(tuple(replayed))
 
 
@@ -102,7 +108,7 @@ def _loaded(load_bot: Callable[[str], Bot], path: str) -> Bot | ConfigurationErr
         return error
 
 
-def _replay(dialog: Any, bot: Bot | ConfigurationError, entries: list[Entry]) -> Replayed:
+def _replay(dialog: Any, bot: Bot | ConfigurationError, entries: list[Entry], card_version: str) -> Replayed:
     about = (dialog.id, dialog.endpoint, dialog.external_id, dialog.bot, dialog.status)
     if isinstance(bot, ConfigurationError):
         return Replayed(*about, "unloadable", None, str(bot))
@@ -112,6 +118,7 @@ def _replay(dialog: Any, bot: Bot | ConfigurationError, entries: list[Entry]) ->
         started_at=dialog.started_at,
         session=unseal(dialog.session_data),
         contact=unseal(dialog.contact_data),
+        card_version=card_version,
     )
     found = check(bot, start, entries, status=dialog.status)
     if isinstance(found, Diverged):

@@ -39,6 +39,11 @@ def test_what_is_no_number_of_a_choice_stays_a_text(text: str) -> None:
     assert taken(text, OFFER) == written(text)
 
 
+def test_a_number_that_is_a_choices_title_is_that_choice() -> None:
+    offer = entry("output", output("How many?", ["2", "4", "1"], None, None))
+    assert [taken(text, offer)["payload"] for text in ("1", "2", "3")] == ["1", "2", "1"]
+
+
 def test_links_have_no_number() -> None:
     assert taken("1", BUTTONS)["payload"] == "go"
     assert taken("2", BUTTONS)["kind"] == "text"

@@ -146,6 +146,7 @@ def test_a_newer_card_fails_the_bot_at_its_line_unless_the_endpoint_knows_more()
         assert "version is 1.5" in str(failed(driven.run()).error)
     with pytest.raises(BotError):
         converse(bot).says("hi")
+    assert converse(bot, card_version="1.5").says("hi")[0].card is not None
 
 
 def test_typed_content_takes_part_in_a_conversation_that_is_tried_in_a_test() -> None:

@@ -16,7 +16,7 @@ NOTHING = "…"
 """Goes along with a card that has no word in it: 8x8 takes no message without text or attachment."""
 
 #: Of an output, what its deliveries keep beside what is said.
-_KEPT = ("private", "handover", "during_handover")
+_KEPT = ("to", "private", "handover", "during_handover")
 
 
 def is_numbered(channel: str | None) -> bool:
