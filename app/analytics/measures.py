@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, text
@@ -130,14 +130,16 @@ async def overview(
     by_step: dict[datetime, list[tuple[float, int]]] = {}
     for bucket in buckets:
         by_step.setdefault(bucket.at, []).append((bucket.seconds, int(bucket.replies)))
+    counted = {row["at"]: {name: float(row[name]) for name in COUNTED} for row in rows}
+    nothing = dict.fromkeys(COUNTED, 0.0)
     series = [
         Point(
-            at=row["at"],
-            counts={name: float(row[name]) for name in COUNTED},
-            p50=percentile(by_step.get(row["at"], []), 50),
-            p95=percentile(by_step.get(row["at"], []), 95),
+            at=at,
+            counts=counted.get(at, nothing),
+            p50=percentile(by_step.get(at, []), 50),
+            p95=percentile(by_step.get(at, []), 95),
         )
-        for row in rows
+        for at in _steps(since, until, step)
     ]
     everything = [pair for pairs in by_step.values() for pair in pairs]
     return Overview(
@@ -158,6 +160,17 @@ async def _parts(connection: AsyncConnection, span: Mapping[str, Any]) -> dict[s
         found = (await connection.execute(statement, span)).mappings()
         parts[name] = [Part(row["part"], int(row["count"])) for row in found]
     return parts
+
+
+def _steps(since: datetime, until: datetime, step: str) -> list[datetime]:
+    """Every hour or day (UTC) of a span, those without anything too."""
+    at = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    if step == "day":
+        at = at.replace(hour=0)
+    length = timedelta(days=1) if step == "day" else timedelta(hours=1)
+    return [
+        at + length * place for place in range(int((until - at) / length) + 1) if at + length * place < until
+    ]
 
 
 def percentile(buckets: Iterable[tuple[float, int]], p: float) -> float | None:

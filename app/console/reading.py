@@ -21,8 +21,7 @@ OUTCOMES = {
     "handover": "NOT s.contained",
     "failed": "EXISTS (SELECT 1 FROM dialog d WHERE d.session_id = s.session_id "
     "AND d.status IN ('failed', 'diverged'))",
-    "undelivered": "EXISTS (SELECT 1 FROM delivery d WHERE d.conversation_id = s.conversation_id "
-    "AND d.session_id = s.session_id AND d.status = 'dead')",
+    "undelivered": "s.session_id IN (SELECT d.session_id FROM delivery d WHERE d.status = 'dead')",
 }
 
 _SESSIONS = """

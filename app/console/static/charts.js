@@ -35,7 +35,7 @@ function options(name, place, uPlot) {
         fill: seconds ? undefined : colour(line).replace("rgb(", "rgba(").replace(")", ", .12)"),
         width: 2,
         value: show,
-        points: { show: false },
+        points: { show: (plot, series) => plot.data[series].filter((each) => each).length < 12, size: 6 },
       })),
     ],
     cursor: { drag: { x: false, y: false } },
@@ -47,7 +47,7 @@ function draw(uPlot) {
   for (const place of document.querySelectorAll("[data-chart]")) {
     const name = place.dataset.chart;
     place.replaceChildren();
-    if (series.at.length === 0) {
+    if (!series.turns.some(Boolean)) {
       place.textContent = "Nothing is counted in this span.";
       continue;
     }

@@ -1,12 +1,14 @@
 // Times in the reader's zone, pages that renew themselves, and what forms need. Every page works without it.
 
 const EVERY = 5000;
+const PLAIN = { dateStyle: "short", timeStyle: "medium" };
+const EXACT = { month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 };
 
 function localTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (!Number.isNaN(at.valueOf())) {
-      time.textContent = at.toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" });
+      time.textContent = at.toLocaleString(undefined, time.closest(".timeline") ? EXACT : PLAIN);
     }
   }
 }
