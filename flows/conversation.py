@@ -109,12 +109,13 @@ async def step(step_name: str, number: int) -> None:
 
 @task(
     name="retry delivery",
+    task_run_name="retry {what}",
     retries=RETRIES,
     retry_delay_seconds=0,  # the attempt itself waits for its time: Retry-After and backoff decide
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-async def retry(number: int) -> None:
+async def retry(what: str, number: int) -> None:
     """Try a delivery until it is settled."""
     retrying: Retrying = _work[number]
     if not await retrying.attempt():
@@ -153,7 +154,7 @@ async def _retry(retrying: Retrying) -> None:
     """Retry a delivery as a task; what it could not settle comes back later."""
     try:
         with handed(retrying) as number:
-            await retry(number)
+            await retry(retrying.what, number)
     except Exception as error:
         log.info("retries_ended", error=type(error).__name__)
     finally:

@@ -83,9 +83,9 @@ class PrefectRun:
             await job.execute()
         await job.done
 
-    async def retry(self, attempt: Attempt) -> None:
+    async def retry(self, attempt: Attempt, what: str) -> None:
         """Retry a delivery as a task of the run; once, directly, if the run has ended."""
-        retrying = Retrying(attempt)
+        retrying = Retrying(attempt, what)
         await self._ask(retrying)
         if retrying.take():
             await retrying.attempt()

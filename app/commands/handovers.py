@@ -19,8 +19,8 @@ _LIST = text(
            h.queued_at, h.active_at, h.ended_at, h.transfers, h.agents,
            round(greatest(extract(epoch FROM
                COALESCE(h.active_at, h.ended_at, now()) - h.requested_at), 0)::numeric, 1) AS waiting_seconds,
-           round(greatest(extract(epoch FROM
-               COALESCE(h.ended_at, now()) - h.active_at), 0)::numeric, 1) AS handling_seconds
+           CASE WHEN h.active_at IS NOT NULL THEN round(greatest(extract(epoch FROM
+               COALESCE(h.ended_at, now()) - h.active_at), 0)::numeric, 1) END AS handling_seconds
     FROM handover h JOIN conversation c ON c.id = h.conversation_id
     WHERE (CAST(:endpoint AS text) IS NULL OR h.endpoint = CAST(:endpoint AS text))
       AND (NOT :open OR h.ended_at IS NULL)

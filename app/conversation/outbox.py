@@ -23,9 +23,11 @@ from app.conversation.sending import (
     settle_reading,
     take,
 )
-from app.conversation.services import Services
+from app.conversation.services import Host, Services
 from app.conversation.state import ConversationState
 from app.conversation.store import insert_rows
+from app.conversation.visible import name_of, visibly
+from app.endpoints import Endpoint
 from app.errors import GatewayError
 from app.gateway.outcome import Outcome, Retry, Sent, Unauthorized
 from app.gateway.outgoing import render
@@ -65,6 +67,10 @@ class Outbox:
         self._state = state
         self._lock = asyncio.Lock()
         self._again = False
+        self.host: Host | None = None
+        """Shows an assignment to ops, while a turn is under way."""
+        self.what = "delivery"
+        """What is to be tried again, as ops see it."""
         self.later: datetime | None = None
         """When the first open delivery is to be looked at again; None: nothing is open."""
         self.failures = 0
@@ -131,6 +137,7 @@ class Outbox:
         services, state = self._services, self._state
         endpoint, now = services.endpoints[state.endpoint], services.now()
         await services.ids.timer.reserve(1)
+        self.what = name_of(head.kind, head.content) if isinstance(head, Sending) else "message"
         newly_paused = False
         async with owned(services.engine, state) as holding:
             if isinstance(head, Sending):
@@ -206,9 +213,7 @@ class Outbox:
         if sending.kind == "note":
             return await services.gateway.update_user(endpoint, state.external_id, content["user"])
         if sending.kind in ("assignment", "return"):
-            return await services.gateway.assign(
-                endpoint, state.external_id, content["assignment"], user=content.get("user")
-            )
+            return await self._assign(endpoint, sending)
         return await services.gateway.post_agent_assignment(
             endpoint,
             state.external_id,
@@ -216,6 +221,18 @@ class Outbox:
             max_total_minutes=content.get("max_total_minutes"),
             user_timeout_minutes=content.get("user_timeout_minutes"),
         )
+
+    async def _assign(self, endpoint: Endpoint, sending: Sending) -> Outcome:
+        content = sending.content
+
+        async def request() -> Outcome:
+            return await self._services.gateway.assign(
+                endpoint, self._state.external_id, content["assignment"], user=content.get("user")
+            )
+
+        if self.host is None or sending.kind != "assignment":
+            return await request()
+        return await visibly(self.host, name_of(sending.kind, content), request)
 
     async def _read_back(self, reading: Reading) -> bool | None:
         """Whether the delivery arrived; None when 8x8 can't tell now."""

@@ -107,6 +107,13 @@ class Turns:
     async def handle(self, host: Host) -> None:
         """Handle what `look` found: notes, and at most one input or timeout for the bot."""
         self._guard_logs()
+        self._outbox.host = host
+        try:
+            await self._handle(host)
+        finally:
+            self._outbox.host = None
+
+    async def _handle(self, host: Host) -> None:
         await self._services.ids.reserve()
         clocks = [
             (timer, await asking.ask(self._services, self._state, timer))

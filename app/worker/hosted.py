@@ -213,7 +213,7 @@ class Hosted:
             return outbox.later is None or self._closing.is_set()
 
         try:
-            await session_runs.retry(attempt)
+            await session_runs.retry(attempt, outbox.what)
         except OwnershipLost:
             self.close()
         except (SQLAlchemyError, OSError) as error:

@@ -45,8 +45,8 @@ class Run(Protocol):
         Raises what `handle` raises.
         """
 
-    async def retry(self, attempt: Attempt) -> None:
-        """Try a delivery again and again for a while, as one task with retries."""
+    async def retry(self, attempt: Attempt, what: str) -> None:
+        """Try a delivery again and again for a while, as one task with retries, named for what it is."""
 
     def close(self) -> None:
         """Let the run end once its turn is over."""
@@ -122,8 +122,9 @@ class Job:
 class Retrying:
     """A delivery's retries asked of a run."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, what: str) -> None:
         self._attempt = attempt
+        self.what = what
         self._taken = False
         self._error: Exception | None = None
         self.attempts = 0

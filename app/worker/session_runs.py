@@ -69,7 +69,7 @@ class SessionRuns:
             await run.turn(lambda host: turns.handle(_Recorded(host, lambda: self._record(run))))
             self._record(run)
 
-    async def retry(self, attempt: Attempt) -> None:
+    async def retry(self, attempt: Attempt, what: str) -> None:
         """Retry a delivery, where ops see it for the first minute."""
         now = time.monotonic()
         self._trouble_since = self._trouble_since or now
@@ -80,7 +80,7 @@ class SessionRuns:
             and await run.opened(0)
             and now - self._trouble_since < RETRIES_FOR
         ):
-            await run.retry(attempt)
+            await run.retry(attempt, what)
             settled = False
         else:
             settled = await attempt()

@@ -6,9 +6,10 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from app.conversation.handover.machine import Signal, fold
 from hypothesis import given
 from hypothesis import strategies as st
+
+from app.conversation.handover.machine import Signal, fold
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -85,8 +86,12 @@ kinds = st.sampled_from(
         "left",
         "transfer",
         "returned",
+        "looked:queue",
+        "looked:agent",
+        "looked:script",
+        "ended:cancelled",
+        "ended:timed_out",
     ]
-    + ["looked:queue", "looked:agent", "looked:script", "ended:cancelled", "ended:timed_out"]
 )
 
 
@@ -116,3 +121,28 @@ def test_what_is_older_than_the_handover_counts_for_nothing() -> None:
 @given(st.lists(kinds, max_size=8))
 def test_signals_survive_the_database(names: list[str]) -> None:
     assert all(Signal.from_json(signal.to_json()) == signal for signal in story(*names))
+
+
+def test_an_agent_who_has_another_name_in_the_assignment_still_leaves() -> None:
+    signals = [
+        Signal("joined", at(1), "a"),
+        Signal("assigned", at(2), "resource-a"),
+        Signal("left", at(3), "a"),
+    ]
+    assert fold(START, signals).leaving_since == at(3)
+
+
+def test_an_agent_known_by_the_assignment_alone_still_leaves() -> None:
+    signals = [Signal("assigned", at(1), "resource-a"), Signal("left", at(2), "a")]
+    assert fold(START, signals).leaving_since == at(2)
+
+
+def test_a_queue_after_an_assignment_to_an_agent_is_a_transfer_and_before_it_is_old_news() -> None:
+    joined, assigned = Signal("joined", at(1), "a"), Signal("assigned", at(3), "a")
+    assert fold(START, [joined, Signal("enqueued", at(2)), assigned]).status == "active"
+    assert fold(START, [joined, assigned, Signal("enqueued", at(4))]).transfers == 1
+
+
+def test_an_assignment_repeated_after_the_agent_moved_it_on_brings_nobody_back() -> None:
+    signals = [Signal("joined", at(1), "a"), Signal("transfer", at(2)), Signal("assigned", at(3), "a")]
+    assert fold(START, signals).status == "transferred"

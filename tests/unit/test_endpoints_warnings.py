@@ -1,0 +1,97 @@
+"""What `parley check` warns of, and the rules of handover and alert settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.endpoints import Endpoints
+from app.endpoints_file import read_endpoints
+from app.endpoints_warnings import warnings_about
+
+BACK = {"return_assignment": {"id": "2001"}}
+
+
+def warned(handover: dict[str, Any], flow: str = "flows.bots.echo:echo", **settings: Any) -> list[str]:
+    """The warnings of a file with one endpoint."""
+    endpoint = {
+        "name": "support",
+        "token": "a-token-of-24-characters",
+        "flow": flow,
+        "eightxeight": {"api_key": "eght_0123456789"},
+        "handover": handover,
+        **settings,
+    }
+    return list(warnings_about(Endpoints.model_validate({"endpoints": [endpoint]})))
+
+
+@pytest.mark.parametrize(
+    ("handover", "words"),
+    [
+        ({"cancel_text": "Stop"}, "cancel_text is never offered"),
+        ({"timeout": 60}, "stays in 8x8's queue"),
+        ({"repeat_message": True}, "no handover.message to repeat"),
+        ({"inactivity": 5}, "has no on_inactive"),
+    ],
+)
+def test_settings_that_can_do_nothing_are_named(handover: dict[str, Any], words: str) -> None:
+    [warning] = warned(handover)
+    assert warning.startswith("support: warning: ") and words in warning
+
+
+def test_settings_that_can_be_kept_to_are_no_matter() -> None:
+    assert (
+        warned({"cancel_text": "Stop", "timeout": 60, "message": "…", "repeat_message": True, **BACK}) == []
+    )
+
+
+def test_draining_without_a_queue_is_named() -> None:
+    assert "draining without a handover.queue" in warned({}, enabled="draining")[0]
+    assert warned({"queue": "101"}, enabled="draining") == []
+
+
+def test_a_bot_that_would_cancel_what_cannot_be_taken_back_is_named_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cancelling_bot.py").write_text(
+        "async def bot(chat):\n    await chat.handover(cancel_text='Stop', cancel_when=None)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    [warning] = warned({}, "cancelling_bot:bot")
+    assert "cancelling_bot.py:2: warning: chat.handover(cancel_text=) can't be offered" in warning
+    assert warned(BACK, "cancelling_bot:bot") == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "mistake"),
+    [
+        (
+            "alerts: {webhook: 'ftp://x', secret: a-secret-of-24-characters}",
+            "alerts.webhook: must begin with",
+        ),
+        ("alerts: {webhook: 'https://x/y?z=1', secret: short}", "alerts.secret: must have at least 16"),
+        (
+            "alerts: {webhook: 'https://x', secret: a-secret-of-24-characters, kind: []}",
+            "did you mean 'kinds'",
+        ),
+    ],
+)
+def test_mistakes_in_alerts_are_named(tmp_path: Path, lines: str, mistake: str) -> None:
+    path = tmp_path / "endpoints.yaml"
+    path.write_text(f"endpoints: []\n{lines}\n")
+    assert mistake in "\n".join(map(str, read_endpoints(path, {})[1]))
+
+
+@pytest.mark.parametrize(
+    ("url", "right"), [("https://x/{id}", True), ("https://x/{key}", False), ("{", False)]
+)
+def test_only_the_id_is_filled_into_a_transcripts_address(tmp_path: Path, url: str, right: bool) -> None:
+    path = tmp_path / "endpoints.yaml"
+    path.write_text(
+        "endpoints:\n  - name: a\n    token: a-token-of-24-characters\n    flow: flows.bots.echo:echo\n"
+        "    eightxeight: {api_key: eght_0123456789}\n"
+        f"    handover: {{transcript_url: '{url}'}}\n"
+    )
+    assert (read_endpoints(path, {})[1] == []) == right
