@@ -11,7 +11,7 @@ from tests.acceptance.running import Parley
 from tests.acceptance.stage import Stage, write_endpoints
 
 #: Shorter than in production, so that what has to wait for them is tested in seconds. (seconds)
-SHORT = {"PARLEY_LEASE": "4", "PARLEY_STUCK_AFTER": "3", "PARLEY_LINGER": "4"}
+SHORT = {"PARLEY_LEASE": "4", "PARLEY_STUCK_AFTER": "3", "PARLEY_LINGER": "8"}
 
 #: Of a failed test's log.
 SHOWN = 40_000

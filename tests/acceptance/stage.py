@@ -8,8 +8,9 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -189,6 +190,26 @@ class Stage:
     def value(self, sql: str, *values: object) -> Any:
         """One value of Parley's database."""
         return self.database.value(sql, *values)
+
+    def run_states(self, talk: Talk) -> list[str]:
+        """Types of the states of the conversation's runs, oldest first."""
+        return [run["state"]["type"] for run in self.runs_of(talk)]
+
+    def runs_open(self) -> None:
+        """Return once new conversations get runs: after a failed opening there are none for 30 s."""
+        deadline = time.monotonic() + 100
+        while True:
+            talk = self.talk("counts")
+            talk.say("any run?")
+            talk.texts(1)
+            with suppress(AssertionError):
+                return eventually(lambda: self.run_states(talk), within=5)  # noqa: B023 - called at once
+            assert time.monotonic() < deadline, "no run is opened"
+
+    def log(self) -> list[dict[str, Any]]:
+        """Everything that Parley's parts have logged."""
+        lines = self.parley.errors.splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
     def runs_of(self, talk: Talk) -> list[dict[str, Any]]:
         """Prefect's flow runs of the conversation, oldest first."""

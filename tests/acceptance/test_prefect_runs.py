@@ -10,14 +10,9 @@ import httpx
 import pytest
 
 from tests.acceptance.running import eventually
-from tests.acceptance.stage import Stage, Talk
+from tests.acceptance.stage import Stage
 
 pytestmark = pytest.mark.timeout(240)
-
-
-def states(stage: Stage, talk: Talk) -> list[str]:
-    """States of the conversation's runs."""
-    return [run["state"]["type"] for run in stage.runs_of(talk)]
 
 
 def tasks(stage: Stage, run: dict[str, Any]) -> list[str]:
@@ -28,14 +23,15 @@ def tasks(stage: Stage, run: dict[str, Any]) -> list[str]:
 
 
 def test_a_lively_stretch_is_one_run_with_name_tags_and_tasks_and_without_a_word(stage: Stage) -> None:
+    stage.runs_open()
     talk = stage.talk("works")
     stage.signal("whispered-secret.go")
     talk.say("whispered-secret")
     talk.said("One moment…", "Live: by 1")
-    eventually(lambda: states(stage, talk) == ["RUNNING"], within=40, what="an open run")
+    eventually(lambda: stage.run_states(talk) == ["RUNNING"], within=40, what="an open run")
     talk.say("another whispered-secret")
     talk.said("One moment…", "Live: by 1", "Replayed: by 1")
-    eventually(lambda: states(stage, talk) == ["COMPLETED"], within=40, what="the end of the run")
+    eventually(lambda: stage.run_states(talk) == ["COMPLETED"], within=40, what="the end of the run")
     run = stage.runs_of(talk)[0]
     assert run["name"] == f"works · {talk.id} · 1.1"
     assert {"endpoint:works", f"conversation:{talk.id}", "bot:acceptance_bots:works"} == set(run["tags"])
@@ -57,10 +53,11 @@ def test_a_lively_stretch_is_one_run_with_name_tags_and_tasks_and_without_a_word
 
 
 def test_a_run_that_is_cancelled_ends_and_the_conversation_goes_on(stage: Stage) -> None:
+    stage.runs_open()
     talk = stage.talk("asks")
     talk.say("hi")
     talk.said("Question 1?")
-    eventually(lambda: states(stage, talk) == ["RUNNING"], within=40, what="an open run")
+    eventually(lambda: stage.run_states(talk) == ["RUNNING"], within=40, what="an open run")
     run = stage.runs_of(talk)[0]["id"]
     cancel = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
     answers, ended = 0, False
@@ -72,20 +69,21 @@ def test_a_run_that_is_cancelled_ends_and_the_conversation_goes_on(stage: Stage)
         talk.say(f"a{answers}")
         talk.texts(answers + 1)
         try:
-            eventually(lambda: states(stage, talk)[0] == "CANCELLED", within=2.5)
+            eventually(lambda: stage.run_states(talk)[0] == "CANCELLED", within=2.5)
             ended = True
         except AssertionError:
             continue
-    assert states(stage, talk)[0] == "CANCELLED"
+    assert stage.run_states(talk)[0] == "CANCELLED"
     talk.say("goes on")
     talk.said(*(f"Question {number}?" for number in range(1, answers + 3)))
 
 
 def test_replies_go_on_while_prefect_is_away_and_runs_appear_again_after(stage: Stage) -> None:
+    stage.runs_open()
     known = stage.talk("parrot")
     known.say("before")
     known.said("before")
-    eventually(lambda: states(stage, known) == ["RUNNING"], within=40, what="an open run")
+    eventually(lambda: stage.run_states(known) == ["RUNNING"], within=40, what="an open run")
     server = stage.parley.part("Prefect server")
     assert server is not None
     server.kill()
@@ -108,10 +106,10 @@ def test_replies_go_on_while_prefect_is_away_and_runs_appear_again_after(stage: 
 
     after = [stage.talk("asks")]
     deadline = time.monotonic() + 90
-    while not any(states(stage, talk) for talk in after):
+    while not any(stage.run_states(talk) for talk in after):
         assert time.monotonic() < deadline, "no run after Prefect came back"
         after.append(stage.talk("asks"))
         after[-1].say("hi")
         after[-1].said("Question 1?")
         with contextlib.suppress(AssertionError):
-            eventually(lambda: states(stage, after[-1]), within=1)
+            eventually(lambda: stage.run_states(after[-1]), within=1)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -37,8 +38,11 @@ def start_second(stage: Stage) -> Iterator[Start]:
 
     yield start
     for process in started:
-        process.kill()
-        process.wait()
+        process.terminate()
+        try:
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
 
 
 def alive(stage: Stage, pid: int) -> bool:
@@ -48,6 +52,37 @@ def alive(stage: Stage, pid: int) -> bool:
             "SELECT count(*) FROM worker WHERE pid = $1 AND stopped_at IS NULL AND alive_until > now()", pid
         )
     )
+
+
+def test_a_worker_that_is_asked_to_end_finishes_its_turns_and_gives_everything_back(
+    stage: Stage,
+) -> None:
+    stage.runs_open()
+    pid = stage.worker_pid()
+    number = stage.value("SELECT id FROM worker WHERE pid = $1 AND stopped_at IS NULL", pid)
+    idle, busy = stage.talk("asks"), stage.talk("works")
+    idle.say("hi")
+    idle.said("Question 1?")
+    busy.say("drained-step")
+    stage.signalled("drained-step.begun")
+    busy.texts(1)
+    eventually(lambda: stage.run_states(busy) == ["RUNNING"], within=60, what="an open run")
+    os.kill(pid, signal.SIGTERM)
+    begun = time.monotonic()
+    eventually(lambda: idle.column("owner") is None, within=5, what="the idle conversation given back")
+    assert not gone(pid)
+    stage.signal("drained-step.go")
+    eventually(lambda: gone(pid), within=10, what="the worker's end")
+    assert time.monotonic() - begun < 10
+    busy.said("One moment…", "Live: by 1")
+    assert stage.value("SELECT count(*) FROM conversation WHERE owner = $1", number) == 0
+    assert stage.value("SELECT stopped_at FROM worker WHERE id = $1", number) is not None
+    assert stage.run_states(busy) == ["COMPLETED"]
+    assert set(stage.run_states(idle)) <= {"COMPLETED"}  # a slow Prefect may have opened none
+    assert busy.column("deaths") == idle.column("deaths") == 0
+    stage.worker_pid()
+    idle.say("and on it goes")
+    idle.said("Question 1?", "Question 2?")
 
 
 def test_a_worker_frozen_past_its_lease_and_woken_sends_and_commits_nothing(
@@ -92,11 +127,28 @@ def test_a_worker_frozen_past_its_lease_and_woken_sends_and_commits_nothing(
     sent = stage.sandbox(calls.rest_calls(conversation=after.id, operation="send_message")).calls
     assert len(sent) == 2
 
+    def told() -> set[str]:
+        return {entry["event"] for entry in stage.log() if entry.get("conversation") == in_step.number}
+
+    eventually(lambda: "ownership_lost" in told(), within=20, what="the woken worker's step given up")
+    assert "conversation_failed" not in told()
+
 
 def test_two_workers_share_the_work_and_no_conversation_is_handled_by_both(
     stage: Stage, start_second: Start
 ) -> None:
     pids = {stage.worker_pid(), start_second().pid}
+
+    def leases() -> dict[int, datetime]:
+        query = "SELECT pid, alive_until FROM worker WHERE pid = ANY($1) AND stopped_at IS NULL"
+        return {row["pid"]: row["alive_until"] for row in stage.rows(query, list(pids))}
+
+    busy = [stage.talk("works") for _ in range(4)]
+    for number, talk in enumerate(busy):
+        talk.say(f"shared-{number}")
+    for number in range(len(busy)):
+        stage.signalled(f"shared-{number}.begun")
+    since = leases()
     talks = [stage.talk("workers") for _ in range(30)]
     for word in ("first", "second"):
         for talk in talks:
@@ -111,43 +163,11 @@ def test_two_workers_share_the_work_and_no_conversation_is_handled_by_both(
         used |= handled
     assert used == pids
 
+    def have_looked() -> bool:
+        now = leases()
+        return all(now[pid] - since[pid] > timedelta(seconds=2.5) for pid in pids)
 
-def test_a_worker_that_is_asked_to_end_finishes_its_turns_and_gives_everything_back(
-    stage: Stage, start_second: Start
-) -> None:
-    second = start_second()
-    second.send_signal(signal.SIGTERM)
-    begun = time.monotonic()
-    assert second.wait(15) == 0
-    assert time.monotonic() - begun < 10
-
-    pid = stage.worker_pid()
-    number = stage.value("SELECT id FROM worker WHERE pid = $1 AND stopped_at IS NULL", pid)
-    idle, busy = stage.talk("asks"), stage.talk("works")
-    idle.say("hi")
-    idle.said("Question 1?")
-    busy.say("drained-step")
-    stage.signalled("drained-step.begun")
-    busy.texts(1)
-    for talk in (idle, busy):
-        eventually(
-            lambda talk=talk: [run["state"]["type"] for run in stage.runs_of(talk)] == ["RUNNING"],  # type: ignore[misc]
-            within=40,
-            what="an open run",
-        )
-    os.kill(pid, signal.SIGTERM)
-    begun = time.monotonic()
-    eventually(lambda: idle.column("owner") is None, within=5, what="the idle conversation given back")
-    assert not gone(pid)
-    stage.signal("drained-step.go")
-    eventually(lambda: gone(pid), within=10, what="the worker's end")
-    assert time.monotonic() - begun < 10
-    busy.said("One moment…", "Live: by 1")
-    assert stage.value("SELECT count(*) FROM conversation WHERE owner = $1", number) == 0
-    assert stage.value("SELECT stopped_at FROM worker WHERE id = $1", number) is not None
-    for talk in (idle, busy):
-        assert [run["state"]["type"] for run in stage.runs_of(talk)] == ["COMPLETED"]
-        assert talk.column("deaths") == 0
-    stage.worker_pid()
-    idle.say("and on it goes")
-    idle.said("Question 1?", "Question 2?")
+    eventually(have_looked, within=20, what="both workers looking for what is due")
+    for number, talk in enumerate(busy):
+        stage.signal(f"shared-{number}.go")
+        talk.said("One moment…", "Live: by 1")
