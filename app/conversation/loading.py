@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.conversation.handover.store import last_handover
 from app.conversation.journal import Entry
 from app.conversation.privacy.meanwhile import said_meanwhile
+from app.conversation.privacy.sealed import opened_entry
 from app.conversation.state import ConversationState, DialogState, SessionState, TimerState
 from app.database.tables import metadata
 from app.endpoints import Endpoint
@@ -148,7 +149,8 @@ async def journal_entries(connection: AsyncConnection, dialog_id: int) -> list[E
 
 
 def _entry(row: Any) -> Entry:
-    return Entry(kind=row.kind, name=row.name, content=unseal(row.content), at=row.at, event_id=row.event_id)
+    name, content = opened_entry(row.name, row.content)
+    return Entry(kind=row.kind, name=name, content=content, at=row.at, event_id=row.event_id)
 
 
 async def _timers(connection: AsyncConnection, conversation_id: int) -> list[TimerState]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,13 +133,16 @@ def test_secrets_are_in_no_log_not_in_prefect_and_leave_the_database_with_their_
         stage.close()
     logged = parley.errors.count('"event": "bot got ***"')
     assert logged >= 3, "what the bots logged is there (at every replay), masked"
-    time.sleep(1)  # Prefect records what it was told last
+    eventually(lambda: "look up ***" in task_names(parley), within=30, what="the steps in Prefect")
     found = {str(path): secrets for path in files(parley.home) if (secrets := secrets_in(path))}
     assert found == {}
     assert not [secret for secret in SECRETS if secret in parley.errors or secret in parley.output]
+
+
+def task_names(parley: Parley) -> list[str]:
+    """Names of the task runs that Prefect knows."""
     with sqlite3.connect(f"file:{parley.home / 'prefect' / 'prefect.db'}?mode=ro", uri=True) as prefect:
-        names = [row[0] for row in prefect.execute("SELECT name FROM task_run")]
-    assert "look up ***" in names, "the steps are there, without the secret in their names"
+        return [row[0] for row in prefect.execute("SELECT name FROM task_run")]
 
 
 def open_sessions(stage: Stage) -> list[str]:

@@ -37,7 +37,7 @@ def finds() -> dict[str, str]:
 async def careless(chat: Chat) -> None:
     """Repeats, keeps and logs whatever it gets."""
     log.warning("a bot logs %s", chat.message.text)
-    found = await chat.step(finds)
+    found = await chat.step(finds, name=f"find {chat.message.text}")
     chat.session["kept"] = [chat.message.text, found]
     await chat.say(f"You said: {chat.message.text}")
     got = await chat.receive()
@@ -51,7 +51,7 @@ async def discreet(chat: Chat) -> None:
     await chat.say("Hello")
     async with chat.private():
         secret = await chat.ask("Your card number?")
-        found = await chat.step(finds)
+        found = await chat.step(finds, name=f"find {chat.message.text}")
         chat.session["kept"] = [secret, found]
         await chat.say(f"{secret} it is.")
         got = await chat.receive()

@@ -25,7 +25,8 @@ _STATEMENTS = [
             WHERE conversation_id = :conversation AND {_DONE}
               AND (session_id = :session OR session_id IS NULL)
               AND (body IS NOT NULL OR payload IS DISTINCT FROM {_ERASED})""",
-        f"""UPDATE journal SET content = {_ERASED}
+        f"""UPDATE journal SET content = {_ERASED},
+                name = CASE WHEN kind IN ('step', 'result') THEN 'erased' ELSE name END
             WHERE dialog_id IN (SELECT id FROM dialog WHERE session_id = :session)""",
         """UPDATE dialog SET session_data = '{}', contact_data = '{}' WHERE session_id = :session""",
         f"""UPDATE delivery SET content = {_ERASED},

@@ -10,13 +10,15 @@ from app.sealing import Sealer, sealer, unseal
 
 #: What SQL looks at in a delivery's content.
 _FLAGS = ("during_handover", "handover")
+#: Where a sealed entry's content has its name.
+_NAME = "sealed_name"
 
 
 def seal_changes(changes: Changes) -> None:
     """Encrypt what a transaction writes for replays. Memory keeps the clear values."""
     box = sealer()
     for row in changes.journal:
-        row["content"] = box.seal(row["content"])
+        _journal(box, row)
     for row in changes.deliveries:
         row["content"] = _delivery(box, row["content"])
     for row in (*changes.sessions, *changes.session_updates):
@@ -27,6 +29,22 @@ def seal_changes(changes: Changes) -> None:
         _seal(box, row, "settings")
     for echo in changes.confirmed:
         echo["text"] = box.digest(" ".join((echo["text"] or "").split()))
+
+
+def _journal(box: Sealer, row: Row) -> None:
+    """A bot may name its steps after what a user said: names of steps are sealed too."""
+    content = row["content"]
+    if row["kind"] in ("step", "result") and row["name"] is not None:
+        content, row["name"] = {**content, _NAME: row["name"]}, "sealed"
+    row["content"] = box.seal(content)
+
+
+def opened_entry(name: str | None, content: Any) -> tuple[str | None, dict[str, Any]]:
+    """Name and content of a journal's entry as they were."""
+    opened: dict[str, Any] = unseal(content)
+    if opened is not content and _NAME in opened:
+        return opened.pop(_NAME), opened
+    return name, opened
 
 
 def _seal(box: Sealer, row: Row, *columns: str) -> None:
