@@ -161,6 +161,32 @@ def deploy() -> None:
 
 
 @app.command()
+def export(
+    what: Annotated[
+        str, typer.Argument(help="conversations, sessions, messages, turns, …: see analytics.md.")
+    ],
+    since: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Begun since then: 30m, 2h, 3d or a time such as 2026-01-31T12:00Z."),
+    ] = None,
+    until: Annotated[Optional[str], typer.Option(help="Begun before then.")] = None,  # noqa: UP045
+    endpoint: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Only this endpoint's, again for each."),
+    ] = None,
+    format: Annotated[str, typer.Option(help="csv, jsonl or parquet.")] = "csv",
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="Write it there instead of printing it."),
+    ] = None,
+) -> None:
+    """Write the rows of an analytics view to a file, however many there are."""
+    from app.commands import export as command
+
+    command.run(name=what, since=since, until=until, endpoints=endpoint or [], format=format, output=output)
+
+
+@app.command()
 def replay(
     endpoint: EndpointName = None,
     since: Annotated[

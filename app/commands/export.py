@@ -1,0 +1,70 @@
+"""`parley export`: a view as a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.analytics.files import WRITERS, Wanted, total, write
+from app.analytics.views import VIEWS
+from app.commands.common import read_settings
+from app.commands.database import with_database
+from app.commands.deliveries import parse_since
+from app.errors import ConfigurationError
+
+
+def run(
+    *,
+    name: str,
+    since: str | None,
+    until: str | None,
+    endpoints: Sequence[str],
+    format: str,
+    output: Path | None,
+) -> None:
+    """Write the rows of a view to a file or the standard output. Raises ConfigurationError."""
+    view = next((view for view in VIEWS.values() if view.name.lower() == name.lower()), None)
+    if view is None:
+        raise ConfigurationError(f"there is no {name}; there are {', '.join(each.lower() for each in VIEWS)}")
+    if format not in WRITERS:
+        raise ConfigurationError(f"--format must be one of {', '.join(WRITERS)}")
+    if format == "parquet" and output is None:
+        raise ConfigurationError("--format parquet needs --output")
+    now = datetime.now(UTC)
+    wanted = Wanted(
+        view,
+        since=parse_since(since, now) if since else None,
+        until=parse_since(until, now) if until else None,
+        endpoints=list(endpoints) or None,
+    )
+    with ExitStack() as stack:
+        file: IO[bytes] = stack.enter_context(output.open("wb")) if output else sys.stdout.buffer
+        writer = WRITERS[format](view.table, file)
+
+        async def export(engine: AsyncEngine) -> int:
+            with _progress() as progress:
+                task = progress.add_task(name, total=await total(engine, wanted))
+                return await write(engine, wanted, writer, on_rows=lambda rows: progress.advance(task, rows))
+
+        written = with_database(read_settings(), export)
+    print(f"{written} rows", file=sys.stderr)  # noqa: T201
+
+
+def _progress() -> Progress:
+    """A bar on the terminal; nothing where the standard error is none."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
