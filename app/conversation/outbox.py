@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 STALE_AFTER = 1.5
 #: A list of messages that still lacks what was accepted this long ago will not show it any more.
 LAG = timedelta(seconds=60)
-#: Messages of a conversation that are read back, the newest.
+#: Messages of a conversation that are read back, the newest: fewer than deliveries are compared with them.
 PAGE = 100
 
 _SENT_BEFORE = text(
@@ -49,7 +49,7 @@ _SENT_BEFORE = text(
     FROM (
         SELECT id, content, sent_at, created_at, place FROM delivery
         WHERE conversation_id = :id AND kind = 'message' AND status = 'sent'
-        ORDER BY place DESC LIMIT 60) newest
+        ORDER BY place DESC LIMIT 150) newest
     ORDER BY place
     """
 ).columns(settled=TIMESTAMP(timezone=True), begun=TIMESTAMP(timezone=True))
@@ -255,5 +255,6 @@ class Outbox:
             if message.author_type == "bot" and (message.created_at is None or message.created_at >= since)
         ]
         texts = [comparable(text, sent) for text in texts]
-        found = arrived(texts, sent, comparable(reading.content.get("text") or "", sent))
+        wanted = comparable(reading.content.get("text") or "", sent)
+        found = arrived(texts, sent, wanted, earlier=[row.body for row in before])
         return False if found is None and services.now() - first > LAG else found

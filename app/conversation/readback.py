@@ -50,11 +50,14 @@ def window(
     return since if shown_from is None else max(since, shown_from), sent
 
 
-def arrived(there: Sequence[str], sent: Sequence[str], doubtful: str) -> bool | None:
+def arrived(
+    there: Sequence[str], sent: Sequence[str], doubtful: str, *, earlier: Sequence[str] = ()
+) -> bool | None:
     """Whether the delivery `doubtful` is among the messages `there`; None when the list lags behind.
 
     `there`: texts of the bot's messages in the conversation, oldest first. `sent`: texts of the deliveries
-    known to be sent over the same stretch, oldest first, without the doubtful one.
+    known to be sent over the same stretch, oldest first, without the doubtful one. `earlier`: texts of those
+    before that stretch, which account for a message at its edge.
     """
     messages = [_plain(text) for text in there]
     deliveries = [_plain(text) for text in sent]
@@ -62,7 +65,8 @@ def arrived(there: Sequence[str], sent: Sequence[str], doubtful: str) -> bool | 
     if messages.count(wanted) > deliveries.count(wanted) and _is_newest(messages, deliveries, wanted):
         return True
     missing = (Counter(deliveries) - Counter(messages)).total()
-    changed = sum(text not in deliveries and text != wanted for text in messages)
+    known = {wanted, *deliveries, *map(_plain, earlier)}
+    changed = sum(text not in known for text in messages)
     if missing > changed:
         return None
     return changed > missing and wanted not in messages

@@ -57,6 +57,7 @@ _CLAIM = text(
             WHERE c.endpoint = room.endpoint AND {_FREE}
             ORDER BY c.due_at LIMIT room.slots FOR NO KEY UPDATE OF c SKIP LOCKED
         ) picked
+        LIMIT 100  -- else the planner expects so many that it reads the whole table
     )
     UPDATE conversation c SET owner = :worker, epoch = c.epoch + 1,
         deaths = CASE

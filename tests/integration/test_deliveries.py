@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat
 from app.gateway.client import GatewayMessage
-from app.gateway.outcome import InDoubt, Outcome, Refused, Retry, Unauthorized
+from app.gateway.outcome import InDoubt, Outcome, Refused, Retry, Sent, Unauthorized
 from tests.integration.scene import Scene, scene
 
 LOST = InDoubt(None, "ReadTimeout")
@@ -37,8 +37,6 @@ async def started(
 async def test_three_identical_replies_arrive_once_each_when_the_seconds_answer_is_lost(
     engine: AsyncEngine,
 ) -> None:
-    from app.gateway.outcome import Sent
-
     play = await started(engine, thrice, Sent(202), STORED_BUT_LOST)
     assert await play.statuses() == ["sent", "in_doubt", "waiting"]
     await play.later(3)
@@ -218,3 +216,24 @@ async def test_an_echo_that_came_before_a_message_was_sent_is_not_its_own(engine
     await play.post(echo, received=before, at=before)
     await play.work()
     assert await play.statuses() == ["sent", "in_doubt"]
+
+
+async def test_in_a_long_busy_stretch_no_earlier_message_is_taken_for_the_one_in_doubt(
+    engine: AsyncEngine,
+) -> None:
+    async def busy(chat: Chat) -> None:
+        for number in range(40):
+            await chat.say(f"{chat.message.text} {number}")
+        for number in range(40):
+            await chat.receive()
+            await chat.say(f"again {number}")
+
+    play = await started(engine, busy)
+    for number in range(40):
+        await play.says(str(number))
+    play.gateway.answers = [*[Sent(202)] * 39, LOST]
+    await play.work()
+    assert await play.statuses() == [*["sent"] * 79, "in_doubt"]
+    await play.later(3)
+    await play.later(3)
+    assert play.gateway.texts[-2:] == ["again 38", "again 39"]

@@ -37,6 +37,12 @@ def test_a_second_copy_of_an_earlier_message_is_not_the_one_in_doubt() -> None:
     assert arrived(["a", "a", "b", "c"], ["a", "b"], "c") is True
 
 
+def test_a_message_from_before_the_stretch_is_not_the_one_in_doubt() -> None:
+    assert arrived(["old", "a"], ["a"], "b") is True  # a changed text, as far as anybody knows
+    assert arrived(["old", "a"], ["a"], "b", earlier=["old"]) is False
+    assert arrived(["old", "a", "B"], ["a"], "b", earlier=["old"]) is True
+
+
 def test_a_second_copy_is_not_taken_for_a_later_message_that_says_the_same() -> None:
     assert arrived(["Done.", "Done.", "a", "b"], ["Done.", "a", "b"], "Done.") is False
     assert arrived(["Done.", "Done.", "a", "b", "Done."], ["Done.", "a", "b"], "Done.") is True
