@@ -150,3 +150,5 @@ class WaitingEvent:
     payload: dict[str, Any] | None
     at: datetime
     received_at: datetime
+    event_id: str = ""
+    """8x8's id of the event: it ties what receiver, worker and Prefect run say of a request."""

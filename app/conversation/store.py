@@ -23,7 +23,7 @@ from app.database.recordset import as_json, inserting, rows
 from app.sealing import unseal
 
 _WAITING = """
-SELECT id, type, payload, at, received_at FROM event
+SELECT id, type, payload, at, received_at, event_id FROM event
 WHERE conversation_id = $1 AND processed_at IS NULL
 ORDER BY at, id LIMIT $2
 """
@@ -125,8 +125,8 @@ async def waiting_events(engine: AsyncEngine, conversation_id: int, *, most: int
     async with direct(engine) as database:
         found = await database.driver.fetch(_WAITING, conversation_id, most)
     return [
-        WaitingEvent(id, type, unseal(payload), at, received_at)
-        for id, type, payload, at, received_at in found
+        WaitingEvent(id, type, unseal(payload), at, received_at, event_id)
+        for id, type, payload, at, received_at, event_id in found
     ]
 
 

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
+from structlog.contextvars import bind_contextvars, unbind_contextvars
+
 from app.conversation import dialog as dialogs
 from app.conversation.bypass import bypasses_bot
 from app.conversation.commit import commit
@@ -107,6 +109,7 @@ class Turns:
     async def handle(self, host: Host) -> None:
         """Handle what `look` found: notes, and at most one input or timeout for the bot."""
         self._guard_logs()
+        unbind_contextvars("request")
         self._outbox.host = host
         try:
             await self._handle(host)
@@ -238,6 +241,7 @@ class Turns:
         found = ready.found
         state, event = self._state, found.event
         self.arrived = event.received_at
+        bind_contextvars(request=event.event_id)
         if session_expired(state, self._endpoint, event):
             draft.end_session("expired")
         session = state.session or draft.start_session(event.received_at)

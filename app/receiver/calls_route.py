@@ -41,6 +41,7 @@ def call_routes(calls: Calls, tokens: Tokens, metrics: Metrics) -> list[Controll
             metrics.refused(name, refusal.status)
             log.warning("call_refused", endpoint=name or None, kind=kind, status=refusal.status)
             return Response({"error": str(refusal)}, status_code=refusal.status, headers=_headers(refusal))
+        log.info("call_accepted", endpoint=name, kind=kind, request=accepted.event)
         result = "accepted" if accepted.event is not None else "dropped"
         return Response({"result": result, "event": accepted.event}, status_code=202)
 

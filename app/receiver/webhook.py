@@ -140,7 +140,13 @@ class Webhook:
         elif stored.result is Result.STORED and stored.conversation_id is not None and _is_urgent(event):
             self._notifier.add(stored.conversation_id)
         self._metrics.event(endpoint.name, event.type, stored.result)
-        log.debug("event", endpoint=endpoint.name, type=event.type, result=stored.result.value)
+        log.debug(
+            "event",
+            endpoint=endpoint.name,
+            type=event.type,
+            result=stored.result.value,
+            request=origin.event_id,
+        )
         return stored.result
 
     async def _mismatch(self, arrival: Arrival, conversation: int | None) -> None:
@@ -148,7 +154,11 @@ class Webhook:
         if await self._database.report_mismatch(arrival):
             self._metrics.incident("body_mismatch")
         log.warning(
-            "body_mismatch", endpoint=arrival.endpoint, type=arrival.type, conversation_id=conversation
+            "body_mismatch",
+            endpoint=arrival.endpoint,
+            type=arrival.type,
+            conversation_id=conversation,
+            request=arrival.event_id,
         )
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import bind_contextvars
 
 from app.conversation.services import Host, PlainHost, Services, Work
 from app.conversation.state import ConversationState
@@ -66,8 +67,13 @@ class SessionRuns:
         if run is None:
             await turns.handle(PlainHost())
         else:
-            await run.turn(lambda host: turns.handle(_Recorded(host, lambda: self._record(run))))
+            await run.turn(lambda host: self._in_run(run, turns, host))
             self._record(run)
+
+    async def _in_run(self, run: Run, turns: Turns, host: Host) -> None:
+        """A turn within the run: what is logged of it names the run."""
+        bind_contextvars(flow_run=str(run.flow_run_id))
+        await turns.handle(_Recorded(host, lambda: self._record(run)))
 
     async def retry(self, attempt: Attempt, what: str) -> None:
         """Retry a delivery, where ops see it for the first minute."""
