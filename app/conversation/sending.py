@@ -49,6 +49,8 @@ UPDATE delivery_attempt SET finished_at = $3, outcome = $4, status_code = $5, er
 WHERE delivery_id = $1 AND number = $2 AND finished_at IS NULL
 """
 
+# What has ended stays so: an echo may end the doubt while 8x8 is being asked.
+
 #: The usual case in one round trip: a delivery was sent, what is the next one?
 _SENT_AND_NEXT = """
 WITH sent AS (
@@ -68,19 +70,22 @@ ORDER BY place LIMIT 1
 _FOUND = """
 UPDATE delivery SET status = 'sent', sent_at = COALESCE(sent_at, $2), ended_at = $2, next_attempt_at = NULL,
     confirmed_at = COALESCE(confirmed_at, $2), confirmed_by = COALESCE(confirmed_by, 'read_back')
-WHERE id = $1
+WHERE id = $1 AND ended_at IS NULL
 """
 
-_WAIT = "UPDATE delivery SET status = 'waiting', next_attempt_at = $2 WHERE id = $1"
+_WAIT = """
+UPDATE delivery SET status = 'waiting', next_attempt_at = $2 WHERE id = $1 AND ended_at IS NULL
+"""
 
 _DOUBT = """
 UPDATE delivery SET status = 'in_doubt', in_doubt_since = COALESCE(in_doubt_since, $2),
     readings = $3, next_attempt_at = $4
-WHERE id = $1
+WHERE id = $1 AND ended_at IS NULL
 """
 
 _END = """
-UPDATE delivery SET status = $2, reason = $3, ended_at = $4, next_attempt_at = NULL WHERE id = $1
+UPDATE delivery SET status = $2, reason = $3, ended_at = $4, next_attempt_at = NULL
+WHERE id = $1 AND ended_at IS NULL
 """
 
 

@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat
+from app.conversation.owned import owned
+from app.conversation.sending import READINGS, Reading, settle_reading
 from app.gateway.client import GatewayMessage
 from app.gateway.outcome import InDoubt, Outcome, Refused, Retry, Sent, Unauthorized
 from tests.integration.scene import Scene, scene
@@ -237,3 +239,17 @@ async def test_in_a_long_busy_stretch_no_earlier_message_is_taken_for_the_one_in
     await play.later(3)
     await play.later(3)
     assert play.gateway.texts[-2:] == ["again 38", "again 39"]
+
+
+async def test_what_an_echo_settled_while_8x8_was_asked_is_not_sent_again(engine: AsyncEngine) -> None:
+    play = await started(engine, counts, STORED_BUT_LOST)
+    assert play.state is not None
+    first = await play.value("SELECT min(id) FROM delivery")
+    reading = Reading(first, 1, {"text": "one"}, READINGS - 1, play.clock())
+    await play.echo("one")
+    await play.work()
+    async with owned(engine, play.state) as holding:
+        await settle_reading(holding, reading, False, play.clock())
+    assert (await play.statuses())[0] == "sent"
+    await play.later(3)
+    assert play.gateway.texts == ["one", "two", "three"]
