@@ -1,4 +1,4 @@
-"""`parley handovers list`, handovers in a timeline, `parley endpoints mode`, called as a person calls them."""
+"""Handovers listed and in a timeline, and `parley endpoints mode`, called as a person calls them."""
 
 from __future__ import annotations
 
