@@ -114,3 +114,48 @@ async def gives_up(chat: Chat) -> None:
         await chat.receive(timeout=3)
     except TimeoutError:
         await chat.say("Bye.")
+
+
+async def hands_over(chat: Chat) -> None:
+    """Hands over, says how that ended, and goes on."""
+    await chat.say("One moment…")
+    outcome = await chat.handover(summary="wants a person", properties={"intent": "refund"})
+    said = " | ".join(f"{message.author}: {message.text}" for message in outcome.messages)
+    await chat.say(f"{outcome.status} [{said}]")
+    answer = await chat.receive()
+    await chat.say(f"Back with {answer.text}")
+
+
+async def cares(chat: Chat) -> None:
+    """Has a handler for everything; closes the handover when the user has been silent twice."""
+
+    async def queued(chat: Chat) -> None:
+        await chat.say("You are in the queue.")
+
+    async def active(chat: Chat) -> None:
+        await chat.say("be gentle", to="agent")
+
+    async def inactive(chat: Chat, count: int) -> None:
+        if count == 1:
+            await chat.say("Still there?")
+        else:
+            await chat.close_handover()
+
+    outcome = await chat.handover(
+        cancel_when=lambda text: text == "never mind",
+        on_queued=queued,
+        on_active=active,
+        on_inactive=inactive,
+    )
+    await chat.say(f"{outcome.status}: {outcome.reason}")
+
+
+async def fails(chat: Chat) -> None:
+    """Can't go on."""
+    raise RuntimeError
+
+
+async def says_nothing(chat: Chat) -> None:
+    """Takes messages and never answers."""
+    while True:
+        await chat.receive()

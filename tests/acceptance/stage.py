@@ -22,6 +22,7 @@ import psutil
 from app.database.engine import connect
 from app.sandbox import calls, schema
 from app.sandbox.client import SandboxClient
+from app.supervisor.ports import free_port
 from tests.acceptance.running import Parley, eventually
 
 T = TypeVar("T")
@@ -46,6 +47,27 @@ ENDPOINTS: dict[str, dict[str, Any]] = {
     "patient": {"flow": "acceptance_bots:gives_up"},
 }
 
+#: For the tests of human agents. The sandbox numbers each tenant's channel and webhook in the file's order.
+BACK = {"return_assignment": {"id": "2001"}}
+HANDOVER = {"queue": "101", "message": "Connecting you…", "cancel_text": "Stop waiting", **BACK}
+ENDPOINTS |= {
+    "agents": {"flow": "acceptance_bots:hands_over", "handover": HANDOVER},
+    "impatient": {"flow": "acceptance_bots:hands_over", "handover": {**HANDOVER, "timeout": 3}},
+    "unknown-queue": {"flow": "acceptance_bots:hands_over", "handover": {**HANDOVER, "queue": "999"}},
+    "handlers": {
+        "flow": "acceptance_bots:cares",
+        "handover": {"queue": "102", "inactivity": 0.05, **BACK},
+    },
+    "fails": {"flow": "acceptance_bots:fails", "on_error": {"message": "Sorry!", "handover": "103"}},
+    "button": {"flow": "acceptance_bots:parrot", "handover": {"queue": "101", "message": "Connecting you…"}},
+    "draining": {"flow": "acceptance_bots:parrot", "handover": {"queue": "101"}, "enabled": "draining"},
+    "mute": {"flow": "acceptance_bots:says_nothing", "dead_air": 1},
+}
+ENDPOINTS["survey"] = {
+    "flow": "acceptance_bots:hands_over",
+    "handover": {**HANDOVER, "return_to_bot": {"webhook_id": str(2 * len(ENDPOINTS) + 2)}},
+}
+
 
 def write_endpoints(folder: Path, sandbox_port: str) -> Path:
     """endpoints.yaml (JSON is YAML) with the tests' bots beside it."""
@@ -64,7 +86,12 @@ def write_endpoints(folder: Path, sandbox_port: str) -> Path:
         for name, settings in ENDPOINTS.items()
     ]
     file = folder / "endpoints.yaml"
-    file.write_text(json.dumps({"endpoints": endpoints}))
+    alerts = {
+        "webhook": f"http://127.0.0.1:{free_port()}/alerts",
+        "secret": "a-secret-of-24-characters",
+        "kinds": ["dead_air"],
+    }
+    file.write_text(json.dumps({"endpoints": endpoints, "alerts": alerts}))
     return file
 
 
