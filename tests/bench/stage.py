@@ -114,9 +114,7 @@ def _new_place() -> Iterator[Stage]:
 
 
 @asynccontextmanager
-async def everything(
-    more: Mapping[str, str] | None = None, *, ahead: bool = False
-) -> AsyncIterator[Stage]:
+async def everything(more: Mapping[str, str] | None = None, *, ahead: bool = False) -> AsyncIterator[Stage]:
     """`parley up` in its ordinary configuration, once it is ready and its deployments are made.
 
     `ahead` lets it run before everything else on this machine; Prefect's part of it stays last.

@@ -26,7 +26,9 @@ async def test_a_connection_that_broke_down_is_an_outage_and_never_used_again(
         assert await database.driver.fetchval("SELECT pg_backend_pid()") not in backends
 
 
-async def test_a_connection_that_the_database_ended_in_a_transaction_is_an_outage(engine: AsyncEngine) -> None:
+async def test_a_connection_that_the_database_ended_in_a_transaction_is_an_outage(
+    engine: AsyncEngine,
+) -> None:
     with pytest.raises(DBAPIError) as raised:
         async with transaction(engine) as database:
             pid = await database.driver.fetchval("SELECT pg_backend_pid()")
