@@ -20,6 +20,7 @@ from uuid import UUID
 
 import structlog
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.context import AsyncClientContext, SyncClientContext
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 REST_AFTER_FAILURE = 30.0
 #: Runs being opened at a time.
 OPENING_AT_A_TIME = 2
+#: Summaries that wait to be kept; more are left out.
+MOST_NOTES = 50
 #: Seconds between two looks for runs that somebody cancelled.
 CANCEL_EVERY = 5.0
 
@@ -145,6 +148,7 @@ class PrefectRuns:
         self._client: PrefectClient | None = None
         self._opening = asyncio.Semaphore(OPENING_AT_A_TIME)
         self._marking = asyncio.Semaphore(OPENING_AT_A_TIME)
+        self._noting = 0
         self._rest_until = 0.0
         self._runs: dict[PrefectRun, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -225,6 +229,22 @@ class PrefectRuns:
         Its last run may have died before it was stored, so Prefect is asked for those that still run.
         """
         self._begin(self._mark_crashed(_tags(endpoint, conversation), set(left), datetime.now(UTC)))
+
+    async def note(self, flow_run: UUID, markdown: str) -> None:
+        """Keep a summary as the run's artifact. Left out when Prefect is away or many wait already."""
+        if self._client is None or self._noting >= MOST_NOTES or time.monotonic() < self._rest_until:
+            return
+        artifact = ArtifactCreate(
+            type="markdown", description="The session", data=markdown, flow_run_id=flow_run
+        )
+        self._noting += 1
+        try:
+            async with self._marking, asyncio.timeout(20.0):
+                await self._client.create_artifact(artifact)
+        except Exception as error:
+            log.info("summary_not_kept", error=type(error).__name__)
+        finally:
+            self._noting -= 1
 
     async def _mark_crashed(self, tags: list[str], left: set[UUID], before: datetime) -> None:
         assert self._client is not None

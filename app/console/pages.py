@@ -139,7 +139,10 @@ class Console:
         length, step = SPANS.get(span, SPANS["7d"])
         allowed = _allowed(viewer, chosen)
         now = self._now()
-        measures = await overview(self._engine, since=now - length, until=now, step=step, endpoints=allowed)
+        since = now - length
+        if step == "day":  # whole days, or the first would look bad
+            since = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        measures = await overview(self._engine, since=since, until=now, step=step, endpoints=allowed)
         names, _ = await reading.choices(self._engine)
         return render(
             "overview.html",

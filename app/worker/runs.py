@@ -73,6 +73,9 @@ class Runs(Protocol):
         `left` are those that were stored as running; there may be one that was not stored yet.
         """
 
+    async def note(self, flow_run: UUID, markdown: str) -> None:
+        """Keep a summary with a run that has ended; where that can't be done now, it is left out."""
+
 
 class NoRuns:
     """No Prefect: every turn runs plainly."""
@@ -89,6 +92,9 @@ class NoRuns:
 
     def taken_over(self, *, endpoint: str, conversation: str, left: Sequence[UUID]) -> None:
         """Nobody to tell."""
+
+    async def note(self, flow_run: UUID, markdown: str) -> None:
+        """Nowhere to keep it."""
 
 
 class Job:

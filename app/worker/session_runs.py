@@ -18,6 +18,7 @@ from app.conversation.state import ConversationState
 from app.conversation.turn import Turns
 from app.worker import run_rows
 from app.worker.runs import Attempt, Run, Runs
+from app.worker.summary import summary
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class SessionRuns:
         self._run_wait = run_wait
         self._run: Run | None = None
         self._row: UUID | None = None
+        self._recording: asyncio.Task[None] | None = None
         self._opened_at: datetime | None = None
         self._began = 0.0
         self._waited = False
@@ -95,11 +97,13 @@ class SessionRuns:
 
     def close(self) -> None:
         """Let the run end."""
+        if self._run is not None:
+            self._record(self._run)  # one that opened only after its turns had been handled has a row too
         run, self._run = self._run, None
         if run is not None:
             run.close()
-            _later(self._closed(run, self._row))
-            self._row = None
+            _later(self._closed(run, self._row, self._recording))
+            self._row = self._recording = None
 
     async def _current(self, session_number: int) -> Run | None:
         """The open run of that session, begun if need be; None when it isn't open yet."""
@@ -149,7 +153,7 @@ class SessionRuns:
         self._row = flow_run
         session.runs = max(session.runs, self._number)
         assert self._opened_at is not None
-        _later(
+        self._recording = _later(
             run_rows.opened(
                 self._services.engine,
                 session=session.id,
@@ -162,8 +166,10 @@ class SessionRuns:
             )
         )
 
-    async def _closed(self, run: Run, row: UUID | None) -> None:
+    async def _closed(self, run: Run, row: UUID | None, recording: asyncio.Task[None] | None) -> None:
         await run.wait_closed()
+        if recording is not None:
+            await recording
         if row is not None:
             await run_rows.closed(
                 self._services.engine,
@@ -172,9 +178,12 @@ class SessionRuns:
                 turns=run.turns,
                 retries=run.retries,
             )
+            markdown = await summary(self._services.engine, row)
+            if markdown is not None:
+                await self._runs.note(row, markdown)
 
 
-def _later(work: Coroutine[Any, Any, None]) -> None:
+def _later(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Do it beside everything else; a database that is away now only costs the row."""
 
     async def guarded() -> None:
@@ -186,6 +195,7 @@ def _later(work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.create_task(guarded())
     _background.add(task)
     task.add_done_callback(_background.discard)
+    return task
 
 
 async def finish_rows(within: float) -> None:
