@@ -68,8 +68,8 @@ def keep_storage(draft: Draft, storage: dict[str, Any] | None) -> None:
 def _agent_message(draft: Draft, event: WaitingEvent, meaning: gateway.AgentMessage) -> None:
     message = meaning.message
     handover = draft.state.handover
-    if handover is not None:
-        remember(handover, "agent", message)
+    if handover is not None and handover.machine.open:
+        remember(handover, "agent", message, event)
     draft.transcript(
         "agent",
         at=event.at,

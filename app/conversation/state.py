@@ -58,6 +58,8 @@ class HandoverState:
     settings: dict[str, Any] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
     """Of the user and the agents meanwhile, as the bot's outcome will hold them."""
+    message_events: list[int] = field(default_factory=list)
+    """The events they came with."""
 
     @property
     def machine(self) -> Machine:

@@ -250,6 +250,7 @@ def upgrade() -> None:
     sa.Column('transfers', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
     sa.Column('inactive_count', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
     sa.Column('agents', postgresql.JSONB(astext_type=sa.Text()), server_default='[]', nullable=False),
+    sa.Column('message_events', postgresql.JSONB(astext_type=sa.Text()), server_default='[]', nullable=False),
     sa.Column('settings', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default='{}', nullable=False),
     sa.CheckConstraint("(ended_at IS NULL) = (status IN ('requested', 'queued', 'active', 'transferred'))", name=op.f('handover_ended_check')),
     sa.CheckConstraint("status IN ('requested', 'queued', 'active', 'transferred', 'completed', 'cancelled', 'failed', 'timed_out')", name=op.f('handover_status_check')),

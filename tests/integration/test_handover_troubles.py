@@ -345,3 +345,33 @@ async def test_a_long_talk_with_an_agent_still_ends(engine: AsyncEngine, message
     await happens(play, member("left"))
     await play.later(4)
     assert await status(play) == "completed"
+
+
+@pytest.mark.parametrize("privacy", [{"mask_sensitive_analytics": True}, {"collect_conversations": False}])
+async def test_the_outcome_has_what_was_said_however_the_transcript_is_kept(
+    engine: AsyncEngine, privacy: dict[str, bool]
+) -> None:
+    async def tells(chat: Chat) -> None:
+        outcome = await chat.handover("101")
+        await chat.say(" ".join(f"{m.author}:{m.text}" for m in outcome.messages))
+
+    play = scene(engine, tells, **privacy)
+    await play.says("a person please")
+    await play.work()
+    await happens(play, QUEUED, member("joined"), agent_says("hello"))
+    await play.says("my order")  # each `work` reads the conversation afresh
+    await play.work()
+    await happens(play, update("script", "2001"))
+    assert play.gateway.texts[-1] == "agent:hello user:my order"
+
+
+async def test_a_human_who_takes_over_with_a_clock_far_behind_is_still_one(engine: AsyncEngine) -> None:
+    async def repeats(chat: Chat) -> None:
+        await chat.say(chat.message.text)
+
+    play = scene(engine, repeats)
+    await play.says("one")
+    await play.work()
+    await happens(play, member("joined"), at=play.clock() - timedelta(minutes=30))
+    assert await control(play) == "human"
+    assert await status(play) == "active"

@@ -68,7 +68,7 @@ def follow(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning, *, news:
         return
     human = signal.kind in ("joined", "wrote") or (signal.kind == "assigned" and news)
     if human and not _of_the_last(draft.state.ended_handover, event):
-        taken_over(draft, min(event.at, draft.now), signal)
+        taken_over(draft, signal)
 
 
 def _of_the_last(ended: EndedHandover | None, event: WaitingEvent) -> bool:
@@ -122,7 +122,7 @@ def user_wrote(draft: Draft, event: WaitingEvent, message: dict[str, Any], *, ca
     handover = state.handover
     if handover is None or not handover.machine.open:
         return
-    remember(handover, "user", message)
+    remember(handover, "user", message, event)
     handover.inactive_count = 0
     save(draft, handover, handover.machine)
     watch_inactivity(draft, handover, event.received_at)
@@ -136,10 +136,11 @@ def user_wrote(draft: Draft, event: WaitingEvent, message: dict[str, Any], *, ca
         draft.deliver("message", accepted_message(handover, draft.state.channel))
 
 
-def remember(handover: HandoverState, author: str, message: dict[str, Any]) -> None:
-    """Keep a message for the outcome."""
+def remember(handover: HandoverState, author: str, message: dict[str, Any], event: WaitingEvent) -> None:
+    """Keep a message for the outcome, and by its event, for after a restart: a transcript may be masked."""
     if len(handover.messages) < MOST_MESSAGES:
         handover.messages.append({**message, "author": author})
+        handover.message_events.append(event.id)
 
 
 def _asks_to_cancel(handover: HandoverState, message: dict[str, Any]) -> bool:

@@ -58,11 +58,13 @@ def assignment(handover: HandoverState) -> dict[str, Any]:
     return {"assignment": {"type": "queue", "id": handover.queue}, "handover": handover.id}
 
 
-def taken_over(draft: Draft, at: datetime, signal: Signal) -> None:
+def taken_over(draft: Draft, signal: Signal) -> None:
     """A human has the conversation although nobody asked: the bot is silent from here on."""
     if draft.state.dialog is not None:
         draft.end_dialog("closed", "a human took over")
-    handover = _new(draft, at, queue=None, position=None, settings={"wants": []})
+    handover = _new(draft, draft.now, queue=None, position=None, settings={"wants": []})
+    handover.events_since = min(handover.events_since, signal.at)
+    draft.changes.handovers[-1]["events_since"] = handover.events_since
     apply(draft, handover, signal)
 
 

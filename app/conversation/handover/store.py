@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import bindparam, insert, text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,16 +12,17 @@ from app.conversation.changes import Changes
 from app.conversation.handover.machine import Signal
 from app.conversation.state import EndedHandover, HandoverState
 from app.database.tables import metadata
+from app.gateway.meaning import AgentMessage, UserInput, interpret
 from app.sealing import unseal
 
 _UPDATE = text(
     """
     UPDATE handover SET status = :status, reason = :reason, queued_at = :queued_at, active_at = :active_at,
         ended_at = :ended_at, transfers = :transfers, agents = :agents, signals = :signals,
-        inactive_count = :inactive_count
+        inactive_count = :inactive_count, message_events = :message_events
     WHERE id = :handover
     """
-).bindparams(bindparam("agents", type_=JSONB), bindparam("signals", type_=JSONB))
+).bindparams(*[bindparam(name, type_=JSONB) for name in ("agents", "signals", "message_events")])
 
 _INSERT = insert(metadata.tables["handover"])
 _TRANSITION = insert(metadata.tables["handover_transition"])
@@ -28,26 +31,30 @@ _TRANSITION = insert(metadata.tables["handover_transition"])
 _CURRENT = text(
     """
     SELECT h.id, h.requested_at, h.events_since, h.queue, h.dialog_id, h.position, h.signals,
-        h.inactive_count, h.settings, h.ended_at
+        h.inactive_count, h.settings, h.ended_at, h.message_events
     FROM handover h WHERE h.conversation_id = :id
     ORDER BY (h.ended_at IS NULL) DESC, h.requested_at DESC LIMIT 1
     """
 ).columns(
     signals=JSONB,
     settings=JSONB,
+    message_events=JSONB,
     requested_at=TIMESTAMP(timezone=True),
     events_since=TIMESTAMP(timezone=True),
     ended_at=TIMESTAMP(timezone=True),
 )
 
-_MESSAGES = text(
+_MESSAGES = (
+    text(
+        """
+    SELECT e.payload FROM jsonb_array_elements_text(:events) WITH ORDINALITY AS wanted (id, place)
+    JOIN event e ON e.id = CAST(wanted.id AS bigint)
+    ORDER BY wanted.place
     """
-    SELECT author, kind, text, content FROM message
-    WHERE conversation_id = :id AND handover_id = :handover AND author IN ('user', 'agent')
-    ORDER BY id LIMIT 500
-    """
-).columns(content=JSONB)
-
+    )
+    .bindparams(bindparam("events", type_=JSONB))
+    .columns(payload=JSONB)
+)
 
 #: What was to be sent for a handover that is over, and hasn't been. (What takes it back is written later.)
 _WITHHOLD = text(
@@ -76,6 +83,20 @@ async def write_handovers(connection: AsyncConnection, changes: Changes) -> None
         await connection.execute(_TRANSITION, changes.transitions)
 
 
+async def _messages(connection: AsyncConnection, events: list[int]) -> list[dict[str, Any]]:
+    """The messages that came with these events, as the bot's outcome holds them."""
+    if not events:
+        return []
+    rows = await connection.execute(_MESSAGES, {"events": events})
+    meanings = [interpret(unseal(row.payload or {})) for row in rows]
+    authors = {UserInput: "user", AgentMessage: "agent"}
+    return [
+        {**meaning.message, "author": authors[type(meaning)]}
+        for meaning in meanings
+        if isinstance(meaning, UserInput | AgentMessage)
+    ]
+
+
 async def last_handover(
     connection: AsyncConnection, conversation_id: int
 ) -> tuple[HandoverState | None, EndedHandover | None]:
@@ -83,7 +104,6 @@ async def last_handover(
     row = (await connection.execute(_CURRENT, {"id": conversation_id})).one_or_none()
     if row is None:
         return None, None
-    messages = await connection.execute(_MESSAGES, {"id": conversation_id, "handover": row.id})
     handover = HandoverState(
         id=row.id,
         requested_at=row.requested_at,
@@ -94,10 +114,8 @@ async def last_handover(
         signals=[Signal.from_json(signal) for signal in row.signals],
         inactive_count=row.inactive_count,
         settings=unseal(row.settings),
-        messages=[
-            {**line.content, "author": line.author, "kind": line.kind, "text": line.text or ""}
-            for line in messages
-        ],
+        messages=await _messages(connection, row.message_events),
+        message_events=row.message_events,
     )
     ended = None if row.ended_at is None else EndedHandover.of(row.ended_at, handover.signals)
     return handover, ended

@@ -124,6 +124,7 @@ def save(draft: Draft, handover: HandoverState, machine: Machine) -> None:
         "agents": list(machine.agents),
         "signals": [signal.to_json() for signal in handover.signals],
         "inactive_count": handover.inactive_count,
+        "message_events": list(handover.message_events),
     }
     for row in draft.changes.handovers:
         if row["id"] == handover.id:
@@ -158,6 +159,7 @@ def new_row(draft: Draft, handover: HandoverState) -> Row:
         "inactive_count": 0,
         "agents": [],
         "signals": [],
+        "message_events": [],
         "settings": handover.settings,
     }
 

@@ -47,6 +47,7 @@ class Handover(SQLModel, table=True):
     transfers: int = c.big()
     inactive_count: int = c.big()
     agents: list[str] = c.json_list()  # everyone who joined
+    message_events: list[int] = c.json_list()  # events of the messages meanwhile, for the bot's outcome
     settings: dict[str, Any] = c.json()  # cancel_text, repeat_message, message, …: as they were then
 
 
