@@ -58,6 +58,14 @@ class Changes:
     turn: bool = False
     """A turn of the bot: the conversation is no poison."""
 
+    @property
+    def only_echoes(self) -> bool:
+        """Whether all that happened is that messages of the bot came back."""
+        echoes = ("handled", "confirmed", "conversation")
+        return len(self.handled) == len(self.confirmed) and not any(
+            getattr(self, name) for name in self.__slots__ if name not in echoes
+        )
+
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
 

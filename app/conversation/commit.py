@@ -29,4 +29,6 @@ async def commit(services: Services, draft: Draft, *, turn: bool = False) -> Sen
         if endpoint.encrypt:
             seal_changes(changes)
         await write(holding, state, changes, attempts)
+        if changes.only_echoes:
+            holding.is_repeatable()
     return sending

@@ -125,6 +125,8 @@ class Outbox:
         endpoint, now = services.endpoints[state.endpoint], services.now()
         async with owned(services.engine, state) as holding:
             next_head = await sent_and_next(holding, state, endpoint, services.pauses, now, head, outcome)
+            if head.kind == "message" and not isinstance(next_head, Sending):  # it would be found at 8x8
+                holding.is_repeatable()
         if services.pauses.paused(state.endpoint):
             await services.pauses.resume(state.endpoint)
             log.info("endpoint_resumed", endpoint=state.endpoint)

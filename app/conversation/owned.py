@@ -68,6 +68,13 @@ class Owned:
         """The first row, if there is one."""
         return await self._database.driver.fetchrow(statement, *values)
 
+    def is_repeatable(self) -> None:
+        """Should PostgreSQL lose this transaction in a crash, what it found is found again and done again.
+
+        So nothing that can't be taken back (a request to 8x8, a step) may follow from it.
+        """
+        self._database.repeatable = True
+
     async def sqlalchemy(self) -> AsyncConnection:
         """The transaction for what is rare: SQLAlchemy's statements."""
         return await self._database.sqlalchemy()

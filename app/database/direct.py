@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
+_COMMIT_REPEATABLE = "SET LOCAL synchronous_commit TO off; COMMIT"
+
 #: What asyncpg raises, as SQLAlchemy names it: the rest of the program knows one tree of database errors.
 _NAMES: Sequence[tuple[type[Exception], type[DBAPIError]]] = (
     (asyncpg.DataError, DataError),
@@ -26,12 +28,15 @@ _NAMES: Sequence[tuple[type[Exception], type[DBAPIError]]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Direct:
     """A connection. Statements have `$1`, `$2` …; rows are asyncpg's; JSONB goes as text, comes parsed."""
 
     driver: Driver
     _connection: AsyncConnection
+    repeatable: bool = False
+    """Set in a transaction that is simply done again should PostgreSQL lose it in a crash: its commit doesn't
+    wait for the disk."""
 
     async def sqlalchemy(self) -> AsyncConnection:
         """The same connection, and the same transaction, for SQLAlchemy's statements."""
@@ -68,7 +73,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[Direct]:
     async with direct(engine) as database:
         await database.driver.execute("BEGIN")
         yield database
-        await database.driver.execute("COMMIT")
+        await database.driver.execute(_COMMIT_REPEATABLE if database.repeatable else "COMMIT")
 
 
 def translated(error: Exception) -> DBAPIError:

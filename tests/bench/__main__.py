@@ -33,6 +33,9 @@ def main() -> int:
         "--first-rate", type=float, default=150.0, help="where the search for the rate begins"
     )
     parser.add_argument("--dry", action="store_true", help="leave bench.json as it is")
+    parser.add_argument(
+        "--ahead", action="store_true", help="let what is measured run before all else here (needs root)"
+    )
     options = parser.parse_args()
     forget_environment()
     set_up_logging("WARNING")
@@ -40,7 +43,7 @@ def main() -> int:
     if about["load_before"] > 0.3 * (about["cores"] or 1):
         say(f"Something else is at work here (load {about['load_before']}): expect noise.")
     results = sections.Results(say=say)
-    uvloop.run(measure(options.only or list(PARTS), results, options.first_rate))
+    uvloop.run(measure(options.only or list(PARTS), results, options.first_rate, ahead=options.ahead))
     report.show(results.figures, report.stored(), results.cpu)
     if not options.dry:
         report.store(results.figures, results.cpu, about)
@@ -53,10 +56,10 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-async def measure(wanted: list[str], results: sections.Results, first_rate: float) -> None:
+async def measure(wanted: list[str], results: sections.Results, first_rate: float, *, ahead: bool) -> None:
     """Each part on processes of its own kind."""
     if any(part in wanted for part in UP):
-        async with everything() as stage, Traffic(stage) as traffic:
+        async with everything(ahead=ahead) as stage, Traffic(stage) as traffic:
             results.say("everything is up")
             await sections.warm_up(traffic)
             if "steady" in wanted:
@@ -71,10 +74,10 @@ async def measure(wanted: list[str], results: sections.Results, first_rate: floa
             if "memory" in wanted:
                 await sections.memory(stage, traffic, results)
     if "receiver" in wanted:
-        async with some(naive=False) as stage, Traffic(stage) as traffic:
+        async with some(naive=False, ahead=ahead) as stage, Traffic(stage) as traffic:
             await sections.receiver_alone(stage, traffic, results)
     if "naive" in wanted:
-        async with some(naive=True) as stage, Traffic(stage) as traffic:
+        async with some(naive=True, ahead=ahead) as stage, Traffic(stage) as traffic:
             await sections.naive(traffic, results)
 
 

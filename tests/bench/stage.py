@@ -149,7 +149,7 @@ async def everything(more: Mapping[str, str] | None = None, *, ahead: bool = Fal
 
 
 @asynccontextmanager
-async def some(*, naive: bool) -> AsyncIterator[Stage]:
+async def some(*, naive: bool, ahead: bool = False) -> AsyncIterator[Stage]:
     """Database, receiver and sandbox, without a worker; or with the naive one and a Prefect server."""
     with _new_place() as stage:
         supervisor = Supervisor()
@@ -175,6 +175,8 @@ async def some(*, naive: bool) -> AsyncIterator[Stage]:
                 log = stage.home / "naive.log"
                 keep(Part("naive worker", lambda: spawn(command, environment, log=log, folder=REPOSITORY)))
                 await until(lambda: log.exists() and b"ready" in log.read_bytes(), within=60)
+            if ahead:
+                usage.go_ahead()
             yield stage
         finally:
             for part in reversed(kept):
