@@ -159,6 +159,7 @@ class Up:
         for endpoint in self.endpoints.endpoints:
             say(f"{endpoint.name}: {endpoint_url(s, endpoint.tokens[0])}")
         say(f"health and metrics: http://{reachable(s.admin_host)}:{s.admin_port}/ready")
+        say(f"console: http://{reachable(s.admin_host)}:{s.admin_port}/console")
         if self.with_sandbox:
             say(f"sandbox: http://127.0.0.1:{s.sandbox_port}")
             say(f"talk to a bot: {parts.parley_for_people()} chat")
