@@ -14,8 +14,8 @@ from app.conversation.chosen import as_choice
 from app.conversation.draft import Draft
 from app.conversation.driver import DialogStart, Driver
 from app.conversation.handover.following import end, last_words, outcome_due, user_wrote
-from app.conversation.handover.opening import ask
-from app.conversation.handover.packet import user_data
+from app.conversation.handover.opening import apologise, ask
+from app.conversation.handover.packet import with_note
 from app.conversation.inputs import Input, meaning_of
 from app.conversation.journal import Entry
 from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive
@@ -145,7 +145,7 @@ def drop(draft: Draft, event: WaitingEvent, *, failed: bool) -> None:
 def _say(draft: Draft, content: dict[str, Any], position: int | None) -> None:
     """Queue what the bot said. 8x8 knows no message to the agent alone: such a one is a note beside it."""
     if content.get("to") == "agent":
-        user = user_data(draft.state, draft.endpoint, note=content.get("text"))
+        user = with_note(draft.state, content.get("text") or "")
         draft.deliver("note", {"user": user}, position=position)
         if not content.get("private"):
             draft.transcript("bot", at=draft.now, text=content.get("text"), content={"to": "agent"})
@@ -208,11 +208,7 @@ def fail(draft: Draft, status: str, summary: str, *, kind: str) -> None:
     assert dialog is not None
     draft.end_dialog(status, summary[:500])
     draft.incident(kind, dialog=dialog.id, bot=dialog.bot, error=summary[:500])
-    if draft.state.control == "bot":  # else humans are at it, and the user need not know
-        draft.deliver("message", {"text": draft.endpoint.on_error.message})
-        queue = draft.endpoint.on_error.handover
-        if queue is not None:
-            ask(draft, {"queue": queue, "summary": "The bot could not go on."}, position=None)
+    apologise(draft)
     log.error(
         kind, endpoint=draft.state.endpoint, conversation=draft.state.id, dialog=dialog.id, error=summary
     )

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversation.draft import Draft
+from app.conversation.handover.opening import apologise
 from app.conversation.owned import owned
 from app.conversation.state import ConversationState, WaitingEvent
 
@@ -64,4 +65,4 @@ def quarantine(draft: Draft, waiting: list[WaitingEvent]) -> None:
         draft.handled(event, "quarantined")
     draft.changes.conversation["quarantined_at"] = draft.now
     draft.incident("quarantined", deaths=state.deaths, events=[event.id for event in waiting])
-    draft.deliver("message", {"text": draft.endpoint.on_error.message})
+    apologise(draft)

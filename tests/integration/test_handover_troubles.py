@@ -375,3 +375,58 @@ async def test_a_human_who_takes_over_with_a_clock_far_behind_is_still_one(engin
     await happens(play, member("joined"), at=play.clock() - timedelta(minutes=30))
     assert await control(play) == "human"
     assert await status(play) == "active"
+
+
+async def test_the_agent_is_told_what_is_known_and_what_the_endpoint_masks_is_masked(
+    engine: AsyncEngine,
+) -> None:
+    async def knows(chat: Chat) -> None:
+        chat.intent("refund")
+        await chat.handover("101", properties={"order": {"id": 7}, "ip": "10.0.0.1", "long": "x" * 5000})
+
+    known = {"properties": {"team": "blue", "order": "theirs"}, "transcript_url": "https://parley/{id}"}
+    play = scene(engine, knows, handover=known, mask_ip_address=True)
+    await happens(play, update(None, language="de", phone="+41"))
+    await play.says("hi")
+    await play.work()
+    user = play.gateway.requests[0][2]["user"]
+    assert (user["name"], user["language"], user["phone"]) == ("Ada", "de", "+41")
+    pairs = {pair["key"]: pair["value"] for pair in user["additionalProperties"]}
+    assert len(pairs.pop("long")) == 1000
+    number = await play.value("SELECT id FROM conversation")
+    assert pairs == {
+        "order": '{"id": 7}',
+        "ip": "***",
+        "team": "blue",
+        "language": "de",
+        "intent": "refund",
+        "transcript": f"https://parley/{number}",
+    }
+
+
+async def test_thirty_properties_are_the_most_and_the_bots_come_first(engine: AsyncEngine) -> None:
+    async def tells_all(chat: Chat) -> None:
+        await chat.handover("101", summary="short", properties={f"key {n}": n for n in range(30)})
+
+    play = scene(engine, tells_all, handover={"properties": {"team": "blue"}})
+    await play.says("hi")
+    await play.work()
+    pairs = play.gateway.requests[0][2]["user"]["additionalProperties"]
+    assert len(pairs) == 30
+    assert pairs[0] == {"key": "summary", "value": "short"}
+    assert "team" not in [pair["key"] for pair in pairs]
+
+
+async def test_a_note_to_the_agent_stands_beside_what_was_shown_before(engine: AsyncEngine) -> None:
+    async def notes(chat: Chat) -> None:
+        async def active(chat: Chat) -> None:
+            await chat.say("be gentle", to="agent")
+
+        await chat.handover("101", summary="short", on_active=active)
+
+    play = scene(engine, notes)
+    await play.says("hi")
+    await play.work()
+    await happens(play, member("joined"))
+    pairs = play.gateway.requests[-1][2]["user"]["additionalProperties"]
+    assert pairs == [{"key": "note", "value": "be gentle"}, {"key": "summary", "value": "short"}]

@@ -38,13 +38,14 @@ def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> Non
         "timeout": timeout,
         "wants": wants if can_cancel else [want for want in wants if want != "cancel"],
     }
+    packet = user_data(state, endpoint, properties=params.get("properties"), summary=params.get("summary"))
+    chosen["packet"] = packet["additionalProperties"]
     handover = _new(draft, draft.now, queue=queue, position=position, settings=chosen)
     if queue is None:
         apply(draft, handover, Signal("ended", draft.now, value="failed", reason="no queue is set"))
         return
     if settings.return_to_bot is not None:
         draft.deliver("post_agent", {**settings.return_to_bot.model_dump(), "handover": handover.id})
-    packet = user_data(state, endpoint, properties=params.get("properties"), summary=params.get("summary"))
     draft.deliver("assignment", {**assignment(handover), "user": packet})
     set_control(draft, handover.machine.control)
     if chosen["message"]:
@@ -56,6 +57,19 @@ def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> Non
 def assignment(handover: HandoverState) -> dict[str, Any]:
     """What 8x8 is asked for, without what the agent is told of the user."""
     return {"assignment": {"type": "queue", "id": handover.queue}, "handover": handover.id}
+
+
+def apologise(draft: Draft) -> None:
+    """The bot can't go on: say so and hand the user over, as `on_error` has it.
+
+    Where humans are at it already, the user need not know.
+    """
+    if draft.state.control != "bot":
+        return
+    draft.deliver("message", {"text": draft.endpoint.on_error.message})
+    queue = draft.endpoint.on_error.handover
+    if queue is not None:
+        ask(draft, {"queue": queue, "summary": "The bot could not go on."}, position=None)
 
 
 def taken_over(draft: Draft, signal: Signal) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.conversation.state import ConversationState
 from app.endpoints import Endpoint
+from app.receiver.storing import without_ip
 
 #: 8x8's limit.
 MOST_PROPERTIES = 30
@@ -26,7 +27,6 @@ def user_data(
     *,
     properties: Mapping[str, Any] | None = None,
     summary: str | None = None,
-    note: str | None = None,
 ) -> dict[str, Any]:
     """The `user` of the assignment's request: what is known of the contact, and at most 30 properties.
 
@@ -36,13 +36,12 @@ def user_data(
     known: dict[str, Any] = {}
     if summary:
         known["summary"] = summary
-    if note:
-        known["note"] = note
     known.update(properties or {})
     known.update({key: value for key, value in settings.properties.items() if key not in known})
     facts = {
         "channel": state.channel,
         "language": state.contact.get("language"),
+        "intent": _intent(state),
         "transcript": settings.transcript_url.format(id=state.id) if settings.transcript_url else None,
     }
     known.update({key: value for key, value in facts.items() if value and key not in known})
@@ -52,7 +51,23 @@ def user_data(
         if value is not None and str(key).strip()
     ]
     user = {name: _cut(state.contact[name]) for name in _USER if state.contact.get(name)}
-    return {**user, "additionalProperties": pairs[:MOST_PROPERTIES]}
+    packet = {**user, "additionalProperties": pairs[:MOST_PROPERTIES]}
+    return without_ip(packet) if endpoint.mask_ip_address else packet
+
+
+def with_note(state: ConversationState, note: str) -> dict[str, Any]:
+    """The `user` of a request that shows the agent a note, beside what was shown before."""
+    shown = state.handover.settings.get("packet") if state.handover is not None else None
+    pairs = [{"key": "note", "value": _cut(note)}, *(shown or [])]
+    return {"additionalProperties": pairs[:MOST_PROPERTIES]}
+
+
+def _intent(state: ConversationState) -> str | None:
+    """What the bot marked last with `chat.intent` in the open dialog."""
+    for entry in reversed(state.dialog.entries if state.dialog is not None else []):
+        if entry.kind == "note" and entry.name == "intent":
+            return str(entry.content.get("value") or "") or None
+    return None
 
 
 def _cut(value: Any) -> str:

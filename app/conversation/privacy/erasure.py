@@ -38,7 +38,7 @@ _STATEMENTS = [
               AND (d.session_id = :session OR d.session_id IS NULL) AND a.error IS NOT NULL""",
         """UPDATE incident SET detail = detail - 'reason'
             WHERE conversation_id = :conversation AND detail ? 'reason'""",
-        """UPDATE handover SET settings = settings - 'message' - 'cancel_text'
+        """UPDATE handover SET settings = settings - 'message' - 'cancel_text' - 'packet'
             WHERE session_id = :session AND ended_at IS NOT NULL""",
         f"""UPDATE session SET data = '{{}}', storage = '{{}}', erased_at = CASE WHEN NOT EXISTS (
                 SELECT 1 FROM delivery d WHERE d.conversation_id = :conversation
