@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select, text
@@ -10,11 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversation.handover.store import last_handover
 from app.conversation.journal import Entry
-from app.conversation.privacy.meanwhile import said_meanwhile
 from app.conversation.privacy.sealed import opened_entry
 from app.conversation.state import ConversationState, DialogState, SessionState, TimerState
 from app.database.tables import metadata
-from app.endpoints import Endpoint
 from app.sealing import unseal
 
 _CONVERSATION = metadata.tables["conversation"]
@@ -33,17 +30,8 @@ _LEFT_RUNNING = text(
 )
 
 
-async def load(
-    connection: AsyncConnection,
-    conversation_id: int,
-    *,
-    take_over: bool,
-    endpoints: Mapping[str, Endpoint] | None = None,
-) -> ConversationState:
-    """The conversation as stored. At a take-over the runs that the dead owner left are closed as Crashed.
-
-    Where the endpoint's transcripts are masked, what was said in an open handover is read from its events.
-    """
+async def load(connection: AsyncConnection, conversation_id: int, *, take_over: bool) -> ConversationState:
+    """The conversation as stored. At a take-over the runs that the dead owner left are closed as Crashed."""
     row = (
         await connection.execute(
             select(_CONVERSATION, _CONTACT.c.profile, _CONTACT.c.identity)
@@ -74,9 +62,6 @@ async def load(
     if state.sessions or state.control != "bot":
         state.timers = await _timers(connection, conversation_id)
         await _handover(connection, state)
-        endpoint = (endpoints or {}).get(state.endpoint)
-        if state.handover is not None and endpoint is not None and endpoint.erases:
-            state.handover.messages = await said_meanwhile(connection, state.id, state.handover.requested_at)
     if take_over:
         crashed = await connection.execute(_LEFT_RUNNING, {"id": conversation_id})
         state.left_running = [run for run in crashed.scalars() if run is not None]

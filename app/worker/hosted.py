@@ -85,7 +85,6 @@ class Hosted:
                     connection,
                     self.claim.conversation_id,
                     take_over=self.claim.take_over,
-                    endpoints=self._services.endpoints,
                 )
             if state.epoch != self.claim.epoch:
                 raise OwnershipLost

@@ -244,7 +244,6 @@ class Scene:
                 connection,
                 found[0].conversation_id,
                 take_over=found[0].take_over,
-                endpoints=self.services.endpoints,
             )
         return self.state
 
