@@ -18,9 +18,11 @@ import asyncpg
 
 from app.database.engine import connect
 from app.sandbox.client import AsyncSandboxClient
+from app.settings import Settings
 from app.supervisor.ports import http_answers
 from tests.acceptance.running import PARLEY, Parley
 from tests.bench.stage import ENDPOINTS as BENCH
+from tests.bench.stage import Stage as BenchStage
 
 #: Two endpoints, each a tenant of its own at the sandbox.
 ENDPOINTS = ("one", "two")
@@ -73,6 +75,12 @@ class Stage:
         self.second = SecondWorker(parley)
         self.sandbox = AsyncSandboxClient(parley.sandbox_url)
         self.steps = Path(parley.variables["PARLEY_FAULTS_STEPS"])
+
+    @property
+    def bench(self) -> BenchStage:
+        """The same for the benchmark's load generator."""
+        port, sandbox = (int(self.parley.variables[f"PARLEY_{name}"]) for name in ("PORT", "SANDBOX_PORT"))
+        return BenchStage(Settings(home=self.parley.home, port=port, sandbox_port=sandbox), {})
 
     async def kill(self, part: str) -> bool:
         """kill -9 of a part of `parley up`, or of the "second worker"; false when it isn't running."""

@@ -12,10 +12,8 @@ import pytest
 
 from app.sandbox import calls
 from app.sandbox.faults import AnswerLost
-from app.settings import Settings
 from tests.bench.load import Shot, as_fast_as_possible
 from tests.bench.stage import ENDPOINTS as BENCH
-from tests.bench.stage import Stage as BenchStage
 from tests.bench.traffic import REPLY, Talk, Traffic
 from tests.faults import ledger
 from tests.faults.report import table
@@ -43,10 +41,7 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 @pytest.fixture(scope="module")
 async def traffic(scene: Stage) -> AsyncIterator[Traffic]:
     """Users whose messages are signed beforehand."""
-    port = int(scene.parley.variables["PARLEY_PORT"])
-    sandbox = int(scene.parley.variables["PARLEY_SANDBOX_PORT"])
-    settings = Settings(home=scene.parley.home, port=port, sandbox_port=sandbox)
-    async with Traffic(BenchStage(settings, {})) as traffic:
+    async with Traffic(scene.bench) as traffic:
         yield traffic
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from statistics import median
 
 import asyncpg
@@ -18,8 +21,9 @@ from app.database.engine import TOOL, connect, create_engine
 from app.logs import set_up_logging
 from app.worker import claims
 from tests.bench.figures import p50, p99
-from tests.bench.stage import ENDPOINTS, Stage, everything, forget_environment
+from tests.bench.stage import ENDPOINTS, Stage, forget_environment
 from tests.bench.traffic import Talk, Traffic
+from tests.faults.stage import stage as running
 from tests.stored import ROWS, store_ended
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -65,8 +69,10 @@ def main() -> int:
 async def measure(sizes: list[int]) -> list[Measured]:
     """Fill and measure, size by size, with everything running."""
     results = []
-    async with everything() as stage, Traffic(stage) as traffic:
-        before = 0
+    folder = Path(tempfile.mkdtemp(prefix="parley-growth-"))
+    async with running(folder / "parley", prefect=True) as scene, Traffic(scene.bench) as traffic:
+        scene.second.kill()  # one worker, as ordinary
+        stage, before = scene.bench, 0
         for size in sizes:
             begun = time.monotonic()
             await fill(stage, before + 1, size)
@@ -75,6 +81,7 @@ async def measure(sizes: list[int]) -> list[Measured]:
             sys.stdout.write(f"{results[-1]}\n")
             sys.stdout.flush()
             before = size
+    shutil.rmtree(folder, ignore_errors=True)
     return results
 
 
