@@ -28,7 +28,7 @@ from tests.stored import ROWS, store_ended
 
 SIZES = (10_000, 100_000, 1_000_000)
 #: Messages a second, seconds, and conversations that are talked in: half of them stored ones.
-RATE, SECONDS, TALKS = 20.0, 20.0, 20
+RATE, SECONDS, TALKS = 10.0, 30.0, 20
 #: Conversations claimed at once, and how often that is measured.
 AT_ONCE, TIMES = 50, 40
 
@@ -36,6 +36,11 @@ _DUE = text(
     "UPDATE conversation SET due_at = now() WHERE id IN "
     "(SELECT :last * k / :number FROM generate_series(1, :number) k)"
 )
+_TAKEN = """
+    SELECT GREATEST((SELECT last_value FROM conversation_id_seq), (SELECT last_value FROM session_id_seq),
+        (SELECT last_value FROM dialog_id_seq), (SELECT last_value FROM event_id_seq) / 4,
+        (SELECT last_value FROM delivery_id_seq) / 2)
+"""
 _WAITING = text("SELECT id FROM event WHERE conversation_id = :id AND processed_at IS NULL ORDER BY at, id")
 
 
@@ -89,8 +94,8 @@ async def fill(stage: Stage, first: int, last: int) -> None:
     """Store conversations up to that number, and let the database look at them."""
     connection: asyncpg.Connection[asyncpg.Record] = await connect(stage.database_url, application="growth")
     try:
-        newest = await connection.fetchval("SELECT COALESCE(max(id), 0) FROM conversation")
-        await store_ended(connection, ENDPOINTS[0], first=max(first, newest + 1), last=last)
+        taken = int(await connection.fetchval(_TAKEN)) + 1000  # workers fetch ids by the block
+        await store_ended(connection, ENDPOINTS[0], first=max(first, taken), last=last)
         await connection.execute("VACUUM ANALYZE", timeout=1800)
         await connection.execute("CHECKPOINT", timeout=600)
     finally:
