@@ -1,6 +1,6 @@
 """Prefect's side of a conversation: one flow run for each lively stretch of a session.
 
-The run waits for work and runs each turn as a task; steps and retries get task runs of their own. Prefect
+The run waits for work; each turn is a task run (turn_runs.py), and so are steps and retries. Prefect
 holds ids, names and durations: no text, no result. The worker never waits for Prefect with a reply (see
 runs.py).
 """
@@ -22,15 +22,12 @@ from prefect.states import Cancelled
 from app.conversation.services import Work
 from app.errors import ParleyError
 from app.worker.runs import Job, Retrying
+from flows.turn_runs import turn_run
 
 log = structlog.get_logger(__name__)
 
 #: A delivery that could not be settled within this many tries of one task comes back through `due_at`.
 RETRIES = 8
-
-
-class TurnFailed(ParleyError):
-    """The turn failed; the worker's log has the details."""
 
 
 class StepDidNotRun(ParleyError):
@@ -88,16 +85,6 @@ class PrefectHost:
             await work()  # Prefect could not run it: the step runs all the same
 
 
-@task(name="turn", task_run_name="turn {turn_number}", cache_policy=NO_CACHE, persist_result=False)
-async def turn(turn_number: int, number: int) -> None:
-    """One turn of the bot, with the first sending of what it says."""
-    job: Job = _work[number]
-    try:
-        await job.execute(PrefectHost())
-    except Exception as error:
-        raise TurnFailed(f"The turn failed: {type(error).__name__}") from None
-
-
 @task(name="step", task_run_name="{step_name}", cache_policy=NO_CACHE, persist_result=False)
 async def step(step_name: str, number: int) -> None:
     """One step of a bot."""
@@ -141,10 +128,10 @@ async def conversation(inbox: int) -> State[Any] | None:
 
 
 async def _turn(job: Job, turn_number: int) -> None:
-    """Run a turn; whatever becomes of its task run, the turn itself happens once."""
+    """Run a turn, once, whatever becomes of its task run. Its asker hears how it ended."""
     try:
-        with handed(job) as number:
-            await turn(turn_number, number)
+        async with turn_run(turn_number):
+            await job.execute(PrefectHost())
     except Exception:
         if not job.begun:
             await job.execute()

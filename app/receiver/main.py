@@ -22,6 +22,7 @@ from app.endpoints import Endpoints
 from app.errors import ConfigurationError
 from app.gateway.key_service import KeyService
 from app.gateway.keys import KeyCache
+from app.processes import keep_out_of_collections
 from app.receiver.app import create_admin_app, create_public_app
 from app.receiver.batcher import Batcher
 from app.receiver.calls import Calls
@@ -66,6 +67,7 @@ def run(settings: Settings, endpoints: Endpoints, *, database_url: str) -> None:
             loop.add_signal_handler(number, stop.set)
         async with serving(settings, endpoints, database_url=database_url) as ports:
             loop.add_signal_handler(signal.SIGHUP, ports.reload)
+            keep_out_of_collections()
             await stop.wait()
 
     uvloop.run(main())

@@ -23,6 +23,7 @@ from app.conversation.services import Services
 from app.database.engine import WORKER, create_engine
 from app.endpoints import Endpoints
 from app.gateway.client import GatewayClient
+from app.processes import keep_out_of_collections
 from app.reloading import Reloader, replace_endpoints
 from app.settings import Settings
 from app.worker.runs import NoRuns, Runs
@@ -129,6 +130,7 @@ class _Process:
             return
         self._reloader = Reloader(self._settings, "worker", partial(replace_endpoints, endpoints))
         listening = asyncio.create_task(self._reloader.listen(self._url))
+        keep_out_of_collections()
         try:
             await self._worker.run()
         finally:

@@ -63,6 +63,13 @@ async def works(chat: Chat) -> None:
     await chat.say(f"Replayed: {found['made']}")
 
 
+async def works_later(chat: Chat) -> None:
+    """Asks first, so that its run is open by the time of its step."""
+    word = await chat.ask("What?")
+    await chat.step(work, word)
+    await chat.say("Done.")
+
+
 async def counts(chat: Chat) -> None:
     """Counts the dialogs and the messages of the session."""
     chat.session["dialogs"] = chat.session.get("dialogs", 0) + 1

@@ -38,6 +38,7 @@ ENDPOINTS: dict[str, dict[str, Any]] = {
     "measures": {"flow": "acceptance_bots:measures"},
     "asks": {"flow": "acceptance_bots:asks_five"},
     "works": {"flow": "acceptance_bots:works"},
+    "works_later": {"flow": "acceptance_bots:works_later"},
     "counts": {"flow": "acceptance_bots:counts"},
     "holds": {"flow": "acceptance_bots:holds"},
     "poison": {"flow": "acceptance_bots:poison", "on_error": {"message": "We are sorry."}},

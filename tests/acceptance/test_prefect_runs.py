@@ -52,6 +52,29 @@ def test_a_lively_stretch_is_one_run_with_name_tags_and_tasks_and_without_a_word
         assert not file.is_file() or b"whispered-secret" not in file.read_bytes(), file
 
 
+def test_a_turn_has_its_times_in_prefect_and_a_long_one_is_seen_while_it_runs(stage: Stage) -> None:
+    stage.runs_open()
+    talk = stage.talk("works_later")
+    talk.say("hi")
+    talk.said("What?")
+    eventually(lambda: stage.run_states(talk) == ["RUNNING"], within=40, what="an open run")
+    run = stage.runs_of(talk)[0]
+    talk.say("long-turn")
+
+    def turn() -> dict[str, Any]:
+        filters = {"flow_runs": {"id": {"any_": [run["id"]]}}, "task_runs": {"name": {"like_": "turn"}}}
+        found = stage.prefect.post("/task_runs/filter", json=filters).raise_for_status().json()
+        return max(found, key=lambda each: str(each["start_time"]), default={})
+
+    eventually(lambda: turn().get("state_type") == "RUNNING", within=40, what="the turn running")
+    stage.signal("long-turn.go")
+    talk.said("What?", "Done.")
+    eventually(lambda: turn()["state_type"] == "COMPLETED", within=40, what="the turn completed")
+    ended = turn()
+    assert ended["total_run_time"] >= 1 and ended["run_count"] == 1
+    assert ended["start_time"] < ended["end_time"]
+
+
 def test_a_run_that_is_cancelled_ends_and_the_conversation_goes_on(stage: Stage) -> None:
     stage.runs_open()
     talk = stage.talk("asks")
