@@ -1,4 +1,4 @@
-"""HTTP as the transport speaks it: what a server may do with a connection, and what the caller hears of it."""
+"""HTTP as the transport speaks it: what a server may do with a connection, and what the caller hears."""
 
 from __future__ import annotations
 
