@@ -42,10 +42,16 @@ MOST_NOTES = 50
 CANCEL_EVERY = 5.0
 
 
+class Pace:
+    """How long the last run took from being asked for until it was open, in seconds."""
+
+    last = 0.0
+
+
 class PrefectRun:
     """One flow run: a queue of turns and the task that runs the flow."""
 
-    def __init__(self, name: str, tags: list[str], session_number: int) -> None:
+    def __init__(self, name: str, tags: list[str], session_number: int, pace: Pace | None = None) -> None:
         self.name = name
         self.tags = tags
         self.session_number = session_number
@@ -58,6 +64,8 @@ class PrefectRun:
         self._open = asyncio.Event()
         self._ended = asyncio.Event()
         self._closing = False
+        self._pace = pace or Pace()
+        self._asked = time.monotonic()
         self.flow_run_id: UUID | None = None
 
     # the worker's side
@@ -68,8 +76,12 @@ class PrefectRun:
         return self._ended.is_set() or self._closing
 
     async def opened(self, within: float) -> bool:
-        """Whether the run is open, waiting for it at most `within` seconds."""
-        if self._open.is_set() or self.ended or within <= 0:
+        """Whether the run is open, waiting for it at most `within` seconds.
+
+        When the run before this one took longer than that, this one would too, and the wait would only make
+        the first reply late: then it isn't waited for.
+        """
+        if self._open.is_set() or self.ended or within <= self._pace.last:
             return self._open.is_set() and not self.ended
         waits = [asyncio.create_task(self._open.wait()), asyncio.create_task(self._ended.wait())]
         await asyncio.wait(waits, timeout=within, return_when=asyncio.FIRST_COMPLETED)
@@ -123,7 +135,9 @@ class PrefectRun:
 
     async def next(self) -> Job | Retrying | None:
         """The next turn or delivery to retry; None: end."""
-        self._open.set()
+        if not self._open.is_set():
+            self._pace.last = time.monotonic() - self._asked
+            self._open.set()
         while not self._queue:
             self._filled.clear()
             await self._filled.wait()
@@ -150,6 +164,7 @@ class PrefectRuns:
         self._marking = asyncio.Semaphore(OPENING_AT_A_TIME)
         self._noting = 0
         self._rest_until = 0.0
+        self._pace = Pace()
         self._runs: dict[PrefectRun, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
@@ -188,7 +203,7 @@ class PrefectRuns:
         if time.monotonic() < self._rest_until:
             return None
         name = f"{endpoint} · {conversation} · {session}.{number}"
-        run = PrefectRun(name, [*_tags(endpoint, conversation), f"bot:{bot}"], session)
+        run = PrefectRun(name, [*_tags(endpoint, conversation), f"bot:{bot}"], session, self._pace)
         self._runs[run] = asyncio.create_task(self._live(run), context=self._context.copy())
         return run
 
