@@ -10,6 +10,7 @@ from app.conversation.card_versions import CardVersion
 from app.endpoints_base import FunctionPath, Strict
 from app.endpoints_data import DataProtection
 from app.endpoints_functions import Callers, Rate, Transformers
+from app.endpoints_storage import Files
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_~.-]{16,256}$")]
@@ -138,6 +139,7 @@ class Endpoints(Strict):
 
     endpoints: list[Endpoint] = Field(min_length=1)
     alerts: Alerts | None = None
+    files: Files = Files()
 
     def by_name(self) -> dict[str, Endpoint]:
         """Endpoints by their name."""

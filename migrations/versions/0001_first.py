@@ -49,6 +49,38 @@ def upgrade() -> None:
     sa.Column('probe_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('endpoint', name=op.f('endpoint_state_pkey'))
     )
+    op.create_table('file',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('key', sa.Text(), nullable=False),
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('conversation_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('session_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('event_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('delivery_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('position', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
+    sa.Column('direction', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=True),
+    sa.Column('declared_type', sa.Text(), nullable=True),
+    sa.Column('type', sa.Text(), nullable=True),
+    sa.Column('size', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.Column('sha256', sa.LargeBinary(), nullable=True),
+    sa.Column('gateway_id', sa.Text(), nullable=True),
+    sa.Column('state', sa.Text(), server_default='wanted', nullable=False),
+    sa.Column('scan', sa.Text(), server_default='not_scanned', nullable=False),
+    sa.Column('reason', sa.Text(), nullable=True),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('stored_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('deleted_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("direction IN ('in', 'out')", name=op.f('file_direction_check')),
+    sa.CheckConstraint("scan IN ('not_scanned', 'clean', 'infected')", name=op.f('file_scan_check')),
+    sa.CheckConstraint("state IN ('wanted', 'stored', 'failed', 'infected', 'deleted')", name=op.f('file_state_check')),
+    sa.PrimaryKeyConstraint('id', name=op.f('file_pkey')),
+    sa.UniqueConstraint('key', name=op.f('file_key_key'))
+    )
+    op.create_index('file_conversation', 'file', ['conversation_id'], unique=False)
+    op.create_index('file_created', 'file', ['endpoint', 'created_at'], unique=False)
+    op.create_index('file_deleted', 'file', ['deleted_at'], unique=False, postgresql_where=sa.text("state = 'deleted'"))
+    op.create_index('file_of_event', 'file', ['event_id', 'position'], unique=True, postgresql_where=sa.text("direction = 'in' AND state <> 'deleted'"))
     op.create_table('incident',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('endpoint', sa.Text(), nullable=True),
@@ -480,6 +512,11 @@ def downgrade() -> None:
     op.drop_index('incident_dead_air', table_name='incident', postgresql_where=sa.text("kind = 'dead_air'"))
     op.drop_index('incident_conversation', table_name='incident')
     op.drop_table('incident')
+    op.drop_index('file_of_event', table_name='file', postgresql_where=sa.text("direction = 'in' AND state <> 'deleted'"))
+    op.drop_index('file_deleted', table_name='file', postgresql_where=sa.text("state = 'deleted'"))
+    op.drop_index('file_created', table_name='file')
+    op.drop_index('file_conversation', table_name='file')
+    op.drop_table('file')
     op.drop_table('endpoint_state')
     op.drop_index('contact_profile', table_name='contact', postgresql_using='gin', postgresql_ops={'profile': 'jsonb_path_ops'})
     op.drop_table('contact')

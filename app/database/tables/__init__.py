@@ -8,6 +8,7 @@ from app.database.tables.conversation import Contact, Conversation, Session
 from app.database.tables.delivery import Delivery, DeliveryAttempt
 from app.database.tables.dialog import Dialog, Journal, Timer
 from app.database.tables.event import Event, Message
+from app.database.tables.file import File
 from app.database.tables.handover import Handover, HandoverTransition
 from app.database.tables.operations import EndpointState, Incident, SessionRun, Worker
 
@@ -22,6 +23,7 @@ __all__ = [
     "Dialog",
     "EndpointState",
     "Event",
+    "File",
     "Handover",
     "HandoverTransition",
     "Incident",

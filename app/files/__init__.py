@@ -1,0 +1,1 @@
+"""Files that users send and bots send: fetched, scanned, stored, served, deleted."""
