@@ -43,8 +43,10 @@ def main() -> int:
     if about["load_before"] > 0.3 * (about["cores"] or 1):
         say(f"Something else is at work here (load {about['load_before']}): expect noise.")
     results = sections.Results(say=say)
-    uvloop.run(measure(options.only or list(PARTS), results, options.first_rate, ahead=options.ahead))
-    report.show(results.figures, report.stored(), results.cpu)
+    try:
+        uvloop.run(measure(options.only or list(PARTS), results, options.first_rate, ahead=options.ahead))
+    finally:  # what was measured is shown, also when a later part fails
+        report.show(results.figures, report.stored(), results.cpu)
     if not options.dry:
         report.store(results.figures, results.cpu, about)
     return 0

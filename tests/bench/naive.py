@@ -86,7 +86,7 @@ async def main() -> None:
     endpoints = read_endpoints_file(settings).by_name()
     url = settings.database_url
     assert url is not None
-    async with asyncpg.create_pool(url, max_size=AT_ONCE) as pool:
+    async with asyncpg.create_pool(url, min_size=1, max_size=AT_ONCE) as pool:
         worker = NaiveWorker(endpoints, pool)
         listening = asyncio.create_task(listen(url, worker.told))
         sys.stdout.write("ready\n")

@@ -174,7 +174,10 @@ async def some(*, naive: bool, ahead: bool = False) -> AsyncIterator[Stage]:
                 command = [sys.executable, "-m", "tests.bench.naive"]
                 log = stage.home / "naive.log"
                 keep(Part("naive worker", lambda: spawn(command, environment, log=log, folder=REPOSITORY)))
-                await until(lambda: log.exists() and b"ready" in log.read_bytes(), within=60)
+                try:
+                    await until(lambda: log.exists() and b"ready" in log.read_bytes(), within=60)
+                except TimeoutError:
+                    raise RuntimeError(log.read_text()[-2000:]) from None
             if ahead:
                 usage.go_ahead()
             yield stage
