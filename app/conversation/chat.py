@@ -33,8 +33,6 @@ T = TypeVar("T")
 Handler = Callable[["Chat"], Awaitable[None]]
 InactiveHandler = Callable[["Chat", int], Awaitable[None]]
 
-_APOLOGY = "Sorry, I did not understand that. "
-
 #: A bot that goes on calling a closed Chat more often than this is left alone, suspended for ever.
 _PATIENCE = 1000
 
@@ -177,48 +175,55 @@ class Chat:
     @overload
     def ask(
         self,
-        text: str,
+        text: str | Content | None = None,
         *,
         parse: None = None,
-        retry: str | None = None,
+        retry: str | Content | None = None,
         attempts: int = 3,
         timeout: float | timedelta | None = None,
         quick_replies: Iterable[str | QuickReply] | None = None,
+        card: Card | Mapping[str, Any] | None = None,
+        raw: Mapping[str, Any] | None = None,
     ) -> Coroutine[Any, Any, str]: ...
 
     @overload
     def ask(
         self,
-        text: str,
+        text: str | Content | None = None,
         *,
         parse: Callable[[str], T],
-        retry: str | None = None,
+        retry: str | Content | None = None,
         attempts: int = 3,
         timeout: float | timedelta | None = None,
         quick_replies: Iterable[str | QuickReply] | None = None,
+        card: Card | Mapping[str, Any] | None = None,
+        raw: Mapping[str, Any] | None = None,
     ) -> Coroutine[Any, Any, T]: ...
 
     def ask(
         self,
-        text: str,
+        text: str | Content | None = None,
         *,
         parse: Callable[[str], Any] | None = None,
-        retry: str | None = None,
+        retry: str | Content | None = None,
         attempts: int = 3,
         timeout: float | timedelta | None = None,
         quick_replies: Iterable[str | QuickReply] | None = None,
+        card: Card | Mapping[str, Any] | None = None,
+        raw: Mapping[str, Any] | None = None,
     ) -> Coroutine[Any, Any, Any]:
-        """Say `text` and return what `parse` makes of the answer's text (the text itself without `parse`).
+        """Say something (all that `say` takes) and return what `parse` makes of the answer's text.
 
-        When `parse` raises ValueError, `retry` (or the question with an apology) is said and the next answer
-        tried; after `attempts` of them NoAnswer is raised. TimeoutError as in `receive`, for each attempt.
+        Without `parse` it is the text itself: of a click, its title. A card that was submitted has no text:
+        what was filled in is in `chat.message.data`. When `parse` raises ValueError, `retry` (a text or
+        typed content; else the question with an apology) is said and the next answer tried; after `attempts`
+        of them NoAnswer is raised. TimeoutError as in `receive`, for each attempt.
         """
-        question = contents.output(text, quick_replies, None, None)
-        again = question
+        choices = None if quick_replies is None else list(quick_replies)
+        question = contents.output(text, choices, card, raw, self._card_version)
+        again = contents.apologetic(question)
         if retry is not None:
-            again = contents.output(retry, quick_replies, None, None)
-        elif len(text) + len(_APOLOGY) <= contents.TEXT_LIMIT:
-            again = {**question, "text": _APOLOGY + text}
+            again = contents.output(retry, choices, None, None, self._card_version)
         if attempts < 1:
             raise BotError("ask(attempts=) must be at least 1.")
         wait = seconds(timeout, "ask(timeout=)")
@@ -412,6 +417,18 @@ class Chat:
         finally:
             self._handling = False
 
+    def _reading(self, key: str) -> Coroutine[Any, Any, bytes]:
+        """What an attachment's `read()` awaits."""
+        self._calls += 1
+        return self._read(key)
+
+    async def _read(self, key: str) -> bytes:
+        if self._awaited():
+            await self._refuse()
+        while (content := self._tape.read(key)) is None:
+            await _suspend(self._tape)
+        return content
+
     async def _output(self, content: dict[str, Any]) -> None:
         if self._tape.say(content) is None:
             await self._stop()
@@ -425,7 +442,7 @@ class Chat:
         self._changed(entry)
         if entry.kind == "timeout":
             raise TimeoutError
-        self._message = Message.from_json(entry.content["message"])
+        self._message = Message.from_json(entry.content["message"], self._reading)
         return self._message
 
     async def _run(self, specs: list[StepSpec]) -> list[Any]:
@@ -464,7 +481,7 @@ class Chat:
         entry = self._tape.receive(None)
         if entry is not None:
             self._changed(entry)
-            self._message = Message.from_json(entry.content["message"])
+            self._message = Message.from_json(entry.content["message"], self._reading)
         return entry is not None
 
     def _unawaited(self) -> bool:

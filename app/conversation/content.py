@@ -17,6 +17,8 @@ __all__ = ["TEXT_LIMIT", "Card", "QuickReply", "check_text", "output"]
 #: What cards may need at most, unless the endpoint says otherwise.
 CARD_VERSION = "1.3"
 
+_APOLOGY = "Sorry, I did not understand that."
+
 
 @dataclass(frozen=True, slots=True)
 class QuickReply:
@@ -102,6 +104,18 @@ def output(
         card = (card if isinstance(card, Card) else Card(card)).to_json()
         check_card(card, card_version)
     return {**typed, "text": text, "quick_replies": replies, "card": card, "raw": None}
+
+
+def apologetic(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The same content with an apology before its text; a raw message, and a text too long for it, as is."""
+    text = content["text"]
+    if content["raw"] is not None:
+        return dict(content)
+    if text is None:
+        return {**content, "text": _APOLOGY}
+    between = "\n\n" if content.get("type") == "markdown" else " "  # a heading begins its line
+    sorry = _APOLOGY + between + text
+    return {**content, "text": sorry if len(sorry) <= TEXT_LIMIT else text}
 
 
 def _quick_reply(reply: str | QuickReply) -> dict[str, str]:
