@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from app.bot import BotError, Buttons, Card, Chat, Gallery, Markdown, Message, Postback, Tile
 from app.conversation.content import TEXT_LIMIT, output
-from app.testing import converse
+from app.testing import Reply, converse
 
 CARD = {"type": "AdaptiveCard", "version": "1.3", "body": [{"type": "TextBlock", "text": "Your size?"}]}
 SORRY = "Sorry, I did not understand that."
+
+
+def typed(reply: Reply) -> Mapping[str, Any]:
+    assert reply.content is not None
+    return reply.content
 
 
 def size(text: str) -> str:
@@ -29,9 +35,9 @@ async def buttons(chat: Chat) -> None:
 def test_buttons_are_asked_and_asked_again_and_a_click_answers() -> None:
     talk = converse(buttons)
     [question] = talk.says("hi")
-    assert (question.content["type"], question.quick_replies) == ("buttons", ("Small", "Large"))
+    assert (typed(question)["type"], question.quick_replies) == ("buttons", ("Small", "Large"))
     [again] = talk.says("a big one")
-    assert (again.content["type"], again.text) == ("buttons", "One of these:")
+    assert (typed(again)["type"], again.text) == ("buttons", "One of these:")
     assert talk.clicks("Large")[0].text == "large, l"
 
 
@@ -43,7 +49,7 @@ def test_typed_content_without_a_retry_comes_again_with_an_apology() -> None:
     [question] = talk.says("hi")
     [again] = talk.says("x")
     assert again.text == f"{SORRY} Which size?"
-    assert {**again.content, "text": None} == {**question.content, "text": None}
+    assert {**typed(again), "text": None} == {**typed(question), "text": None}
 
 
 def test_a_card_is_asked_with_and_without_a_text_and_its_data_is_in_the_message() -> None:
