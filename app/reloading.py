@@ -1,7 +1,8 @@
 """endpoints.yaml read again while a process runs: on SIGHUP, and when `parley reload` asks.
 
-`parley reload` sends a notification through the database, so that it reaches every receiver and worker,
-wherever it runs; each answers the same way. A file with a mistake changes nothing, and the answer says why.
+`parley reload` sends a notification through the database, so that it reaches every receiver, worker and
+sandbox, wherever it runs; each answers the same way. A file with a mistake changes nothing, and the answer
+says why.
 `${NAME}` is what the process was started with.
 """
 
@@ -11,7 +12,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -51,12 +52,24 @@ class Answer:
 
 
 class Reloader:
-    """Reads the file again and hands it on. `apply` is called in the event loop and must not fail."""
+    """Reads the file again and hands it on. `apply` is called in the event loop and must not fail.
 
-    def __init__(self, settings: Settings, part: str, apply: Callable[[Endpoints], None]) -> None:
+    `prepare` comes before it and may: then nothing is changed. It raises what a database raises, or
+    ConfigurationError.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        part: str,
+        apply: Callable[[Endpoints], None],
+        *,
+        prepare: Callable[[Endpoints], Awaitable[None]] | None = None,
+    ) -> None:
         self._settings = settings
         self._part = part
         self._apply = apply
+        self._prepare = prepare
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[Answer]] = set()
 
@@ -72,9 +85,14 @@ class Reloader:
         async with self._turn:
             try:
                 endpoints = await asyncio.to_thread(read_again, self._settings)
+                if self._prepare is not None:
+                    await self._prepare(endpoints)
             except ConfigurationError as error:
                 log.error("reload_refused", reason=str(error))
                 return answer(False, str(error)[:LONGEST_REASON])
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.error("reload_refused", reason="the database is away", error=type(error).__name__)
+                return answer(False, "the database is away")
             self._apply(endpoints)
         log.info("reloaded", endpoints=len(endpoints.endpoints))
         return answer(True)

@@ -57,7 +57,9 @@ def _sum(column: str, condition: str = "true") -> str:
 #: A session whose contact had one before.
 _RETURNED = """v.contact_id IS NOT NULL AND EXISTS (
     SELECT 1 FROM conversation c2 JOIN session s2 ON s2.conversation_id = c2.id
-    WHERE c2.contact_id = v.contact_id AND s2.started_at < v.started_at)"""
+    WHERE c2.contact_id = v.contact_id AND s2.started_at < v.started_at
+      AND NOT EXISTS (SELECT 1 FROM uncounted u WHERE u.endpoint = c2.endpoint
+        AND u.since <= s2.started_at AND (u.until IS NULL OR u.until > s2.started_at)))"""
 
 _SESSIONS = f"(SELECT v.*, {_RETURNED} AS returned FROM analytics_sessions v) v"
 _DIALOGS = "analytics_sessions v JOIN dialog d ON d.session_id = v.session_id"

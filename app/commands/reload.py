@@ -1,4 +1,4 @@
-"""`parley reload`: every receiver and worker reads endpoints.yaml again."""
+"""`parley reload`: every receiver, worker and sandbox reads endpoints.yaml again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def run() -> int:
     """Print each process's answer; 1 when one refused the file. Raises ConfigurationError without any."""
     answers = database_run(ask(find_database(read_settings())))
     if not answers:
-        raise ConfigurationError("no receiver and no worker answered: is Parley running?")
+        raise ConfigurationError("no receiver, worker or sandbox answered: is Parley running?")
     for answer in sorted(answers, key=lambda each: (each.part, each.host, each.pid)):
         who = f"{answer.part} {answer.pid} on {answer.host}"
         if answer.ok:

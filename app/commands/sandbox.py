@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
 from app.commands.common import read_endpoints_file, read_settings
+from app.database.location import find_database
 from app.endpoints import Endpoint, Endpoints
 from app.errors import ConfigurationError
 from app.logs import set_up_logging
+from app.reloading import Reloader
 from app.sandbox.config import ANY_CHANNEL, SandboxConfig, TenantConfig
+from app.sandbox.world import World
 from app.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -18,25 +25,46 @@ def run(
     *, host: str, port: int | None, tenant: str | None, api_key: str | None, webhook_url: str | None
 ) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigurationError, for a port that is taken too."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format, part="sandbox")
     if port is not None:
         settings = settings.model_copy(update={"sandbox_port": port})
-    tenants = []
-    if settings.endpoints.exists():
-        tenants = tenants_of(read_endpoints_file(settings), settings)
+    own: TenantConfig | None = None
     if tenant and api_key:
-        webhooks = {ANY_CHANNEL: webhook_url} if webhook_url else {}
-        tenants = [each for each in tenants if each.tenant != tenant]
-        tenants.append(TenantConfig(tenant, api_key, webhooks=webhooks))
+        own = TenantConfig(tenant, api_key, webhooks={ANY_CHANNEL: webhook_url} if webhook_url else {})
     elif tenant or api_key or webhook_url:
         raise ConfigurationError("a tenant of its own needs --tenant and --api-key")
+
+    def wanted(endpoints: Endpoints | None) -> list[TenantConfig]:
+        of_file = tenants_of(endpoints, settings) if endpoints is not None else []
+        return [each for each in of_file if own is None or each.tenant != own.tenant] + ([own] if own else [])
+
+    tenants = wanted(read_endpoints_file(settings) if settings.endpoints.exists() else None)
     if not tenants:
         raise ConfigurationError(
             f"no endpoint in {settings.endpoints} has the base_url http://127.0.0.1:{settings.sandbox_port}: "
             "point one there or give --tenant and --api-key"
         )
-    _serve(host, settings, tenants)
+    _serve(host, settings, tenants, lambda world: following(world, settings, wanted))
+
+
+@asynccontextmanager
+async def following(
+    world: World, settings: Settings, wanted: Callable[[Endpoints], list[TenantConfig]]
+) -> AsyncIterator[None]:
+    """The tenants follow endpoints.yaml: on SIGHUP, and at `parley reload` where there is a database."""
+    reloader = Reloader(settings, "sandbox", lambda endpoints: world.set_tenants(wanted(endpoints)))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.soon)
+    try:
+        listening = asyncio.create_task(reloader.listen(find_database(settings)))
+    except ConfigurationError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        listening.cancel()
 
 
 def tenants_of(endpoints: Endpoints, settings: Settings) -> list[TenantConfig]:
@@ -72,7 +100,12 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _serve(host: str, settings: Settings, tenants: list[TenantConfig]) -> None:
+def _serve(
+    host: str,
+    settings: Settings,
+    tenants: list[TenantConfig],
+    beside: Callable[[World], AbstractAsyncContextManager[None]],
+) -> None:
     from app.sandbox.app import create_app
     from app.sandbox.server import listen, make_server
 
@@ -88,4 +121,4 @@ def _serve(host: str, settings: Settings, tenants: list[TenantConfig]) -> None:
         raise ConfigurationError(f"port {port} (PARLEY_SANDBOX_PORT) is taken: {error.strerror}") from error
     # Of uvicorn's own life only what went wrong is worth a line.
     log_level = "debug" if settings.log_level.upper() == "DEBUG" else "warning"
-    make_server(create_app(config), log_level=log_level).run([listening])
+    make_server(create_app(config, beside), log_level=log_level).run([listening])

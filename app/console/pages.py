@@ -58,6 +58,10 @@ class Console:
         self._prefect_ui = prefect_ui
         self._now = now
 
+    def replace(self, endpoints: Endpoints) -> None:
+        """Know these endpoints from now on."""
+        self._endpoints = endpoints.by_name()
+
     def router(self) -> Router:
         """The routes below /console."""
 

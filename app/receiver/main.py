@@ -11,11 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import asyncpg
 import structlog
 import uvicorn
 import uvloop
 from litestar import Litestar
 
+from app.analytics.collecting import note_collecting
 from app.database.engine import connect
 from app.database.schema import head
 from app.endpoints import Endpoints
@@ -103,15 +105,34 @@ async def receiver(settings: Settings, endpoints: Endpoints, *, database_url: st
         )
         pages = await stack.enter_async_context(admin_pages(settings, endpoints, database_url))
         tokens = Tokens(endpoints)
-        reloader = Reloader(settings, "receiver", tokens.replace)
+        await note_collecting_if_possible(database_url, endpoints)
+
+        def apply(new: Endpoints) -> None:
+            tokens.replace(new)
+            pages.replace(new)
+
+        reloader = Reloader(
+            settings,
+            "receiver",
+            apply,
+            prepare=lambda new: note_collecting(database_url, new.endpoints),
+        )
         listening = asyncio.create_task(reloader.listen(database_url))
         stack.callback(listening.cancel)
         calls = Calls(database, batcher, notifier, metrics)
         yield Receiver(
             public=create_public_app(webhook, tokens, metrics, *call_routes(calls, tokens, metrics)),
-            admin=create_admin_app(partial(missing, database, head()), metrics, *pages),
+            admin=create_admin_app(partial(missing, database, head()), metrics, *pages.routes),
             reload=reloader.soon,
         )
+
+
+async def note_collecting_if_possible(database_url: str, endpoints: Endpoints) -> None:
+    """Before the first event comes. Where the database is away now, the worker does it when it is back."""
+    try:
+        await note_collecting(database_url, endpoints.endpoints)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        log.warning("collecting_not_noted", error=type(error).__name__)
 
 
 async def missing(database: Database, expected: str) -> str | None:

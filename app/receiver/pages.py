@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from litestar.types import ControllerRouterHandler
@@ -21,11 +22,17 @@ from app.settings import Settings
 READER = Limits(statement=20.0, pool_size=4, pool_wait=5.0)
 
 
+@dataclass(frozen=True)
+class Pages:
+    """The routes, and how to tell them of other endpoints (OData reads the database alone)."""
+
+    routes: Sequence[ControllerRouterHandler]
+    replace: Callable[[Endpoints], None]
+
+
 @asynccontextmanager
-async def admin_pages(
-    settings: Settings, endpoints: Endpoints, database_url: str
-) -> AsyncIterator[list[ControllerRouterHandler]]:
-    """The routes, as long as the context lasts."""
+async def admin_pages(settings: Settings, endpoints: Endpoints, database_url: str) -> AsyncIterator[Pages]:
+    """The pages, as long as the context lasts."""
     engine = create_engine(database_url, READER, application="parley-pages")
     gateway = GatewayClient()
     password = settings.console_password.get_secret_value() if settings.console_password else None
@@ -33,7 +40,7 @@ async def admin_pages(
     prefect = prefect_api_url(settings).removesuffix("/").removesuffix("/api")
     console = Console(engine, access, endpoints, gateway, prefect_ui=prefect, now=_now)
     try:
-        yield [odata_router(engine, _now, settings.admin_url), console.router()]
+        yield Pages([odata_router(engine, _now, settings.admin_url), console.router()], console.replace)
     finally:
         await gateway.aclose()
         await engine.dispose()

@@ -1,5 +1,7 @@
 """The sandbox as an ASGI application."""
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlsplit
 
 import structlog
@@ -47,11 +49,14 @@ _CONTROL = [
 ]
 
 
-def create_app(config: SandboxConfig) -> Gate:
+def create_app(
+    config: SandboxConfig, beside: Callable[[World], AbstractAsyncContextManager[None]] | None = None
+) -> Gate:
     """The application: 8x8's REST interface, the control API under /sandbox/api, and the page at /.
 
     Cutting connections (faults `drop`, `hang`, `request_cut`) needs `app.sandbox.server`; everything
-    else works under any ASGI server. One event loop per application.
+    else works under any ASGI server. One event loop per application. `beside` is entered in it for as long
+    as the application runs.
     """
     world = World(config)
     for handler in _GATEWAY:
@@ -67,6 +72,7 @@ def create_app(config: SandboxConfig) -> Gate:
         },
         before_request=_same_origin,
         on_shutdown=[world.close],
+        lifespan=[lambda _: beside(world)] if beside is not None else [],
         openapi_config=OpenAPIConfig(
             title="Parley's sandbox",
             version="1",

@@ -60,6 +60,13 @@ class Store:
             self.set_webhook(tenant, channel, url)
         return tenant
 
+    def drop_tenant(self, tenant_id: str) -> None:
+        """Forget a tenant with its webhooks, channels and conversations."""
+        self.tenants.pop(tenant_id, None)
+        for kept in (self.channels, self.webhooks, self.conversations):
+            for key in [key for key, each in kept.items() if each.tenant == tenant_id]:
+                del kept[key]
+
     def with_key(self, api_key: str) -> list[Tenant]:
         """The tenants an API key is good for."""
         given = api_key.encode()

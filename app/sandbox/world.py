@@ -1,6 +1,8 @@
 """A whole sandbox, put together."""
 
-from app.sandbox.config import SandboxConfig
+from collections.abc import Iterable
+
+from app.sandbox.config import SandboxConfig, TenantConfig
 from app.sandbox.courier import SETTLED, Courier
 from app.sandbox.customer import Customer
 from app.sandbox.desk import Desk
@@ -26,8 +28,23 @@ class World:
         self.gateway = Gateway(self.store, self.courier, self.faults, self.log, self.signals)
         self.customer = Customer(self.gateway, self.store)
         self.desk = Desk(self.gateway, self.store)
-        for tenant in config.tenants:
+        self._set: dict[str, TenantConfig] = {}
+        self.set_tenants(config.tenants)
+
+    def set_tenants(self, tenants: Iterable[TenantConfig]) -> None:
+        """Have these tenants: new and changed ones are put, those that were set before and aren't any more go
+        with their conversations. What was changed over REST stays where its tenant has not changed.
+        """
+        wanted = {tenant.tenant: tenant for tenant in tenants}
+        for name in self._set.keys() - wanted.keys():
+            self.store.drop_tenant(name)
+        changed = [tenant for name, tenant in wanted.items() if self._set.get(name) != tenant]
+        for tenant in changed:
             self.store.put_tenant(tenant)
+        news = bool(changed) or self._set.keys() != wanted.keys()
+        self._set = wanted
+        if news:
+            self.signals.wake(RESET)
 
     async def reset(self) -> None:
         """Forget conversations, logs, faults and what is on its way; tenants and keys stay."""

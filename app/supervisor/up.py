@@ -75,8 +75,8 @@ class Up:
                 lock.close()
 
     def _reload(self) -> None:
-        """Have receiver and worker read endpoints.yaml again."""
-        for name in ("receiver", "worker"):
+        """Have receiver, worker and sandbox read endpoints.yaml again."""
+        for name in ("receiver", "worker", "sandbox"):
             part = self.parts.get(name)
             if part is not None and part.process is not None and part.exit_code() is None:
                 part.process.send_signal(signal.SIGHUP)

@@ -59,27 +59,27 @@ _TOLD = text("UPDATE incident SET alerted_at = :now WHERE id = :id")
 
 
 class AlertSender:
-    """Tells incidents, those of all endpoints and of receivers too."""
+    """Tells incidents, those of all endpoints and of receivers too. `alerts` may be set anew at any time."""
 
     def __init__(
         self,
         engine: AsyncEngine,
-        alerts: Alerts,
+        alerts: Alerts | None,
         *,
         client: httpx.AsyncClient | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._engine = engine
-        self._alerts = alerts
+        self.alerts = alerts
         self._client = client or httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False)
         self._now = now
 
     async def send(self) -> int:
         """Tell the incidents that are due; how many the receiver took. The rest comes back later."""
         told = 0
-        while claimed := await self._claim():
+        while (alerts := self.alerts) is not None and (claimed := await self._claim(alerts)):
             for row in claimed:
-                taken = await self._tell(row)
+                taken = await self._tell(alerts, row)
                 if taken is None:
                     return told  # nobody is there; what was claimed with it comes back too
                 if taken:
@@ -88,12 +88,12 @@ class AlertSender:
                         await connection.execute(_TOLD, {"id": row.id, "now": self._now()})
         return told
 
-    async def _claim(self) -> list[Any]:
+    async def _claim(self, alerts: Alerts) -> list[Any]:
         now = self._now()
         values = {
             "now": now,
             "since": now - NEWS,
-            "kinds": self._alerts.kinds,
+            "kinds": alerts.kinds,
             "most": AT_ONCE,
             "first": FIRST_PAUSE.total_seconds(),
             "longest": LONGEST_PAUSE.total_seconds(),
@@ -106,14 +106,14 @@ class AlertSender:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _tell(self, row: Any) -> bool | None:
+    async def _tell(self, alerts: Alerts, row: Any) -> bool | None:
         """Whether the receiver took it; None where there was no answer."""
         body = json.dumps(alert(row), separators=(",", ":")).encode()
         at = int(self._now().timestamp())
-        signature = sign(self._alerts.secret.get_secret_value(), at, body)
+        signature = sign(alerts.secret.get_secret_value(), at, body)
         headers = {"content-type": "application/json", "x-parley-signature": signature}
         try:
-            answer = await self._client.post(self._alerts.webhook, content=body, headers=headers)
+            answer = await self._client.post(alerts.webhook, content=body, headers=headers)
         except httpx.HTTPError as error:
             self._complain(row, error=type(error).__name__)
             return None

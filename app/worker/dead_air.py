@@ -86,24 +86,25 @@ class DeadAir:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._engine = engine
-        self._limits = {
-            name: timedelta(seconds=endpoint.dead_air)
-            for name, endpoint in endpoints.items()
-            if endpoint.dead_air > 0
-        }
+        self._endpoints = endpoints
         self._now = now
         self._looked = now() - LOOK_BACK
 
     async def look(self) -> int:
         """Look at the messages that came of age since the last look; how many incidents were made."""
-        if not self._limits:
+        limits = {  # as endpoints.yaml says now
+            name: timedelta(seconds=endpoint.dead_air)
+            for name, endpoint in self._endpoints.items()
+            if endpoint.dead_air > 0
+        }
+        if not limits:
             return 0
         now = self._now()
         since = max(self._looked, now - LOOK_BACK)
         values = {
-            "endpoints": list(self._limits),
-            "since": [since - limit for limit in self._limits.values()],
-            "until": [now - limit for limit in self._limits.values()],
+            "endpoints": list(limits),
+            "since": [since - limit for limit in limits.values()],
+            "until": [now - limit for limit in limits.values()],
         }
         made = 0
         async with self._engine.begin() as connection:

@@ -10,11 +10,11 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from types import FrameType
 
 import structlog
 
+from app.analytics.collecting import note_collecting
 from app.bots import load_bot
 from app.conversation.draft import IdPools
 from app.conversation.ids import Ids
@@ -22,6 +22,7 @@ from app.conversation.pauses import Pauses
 from app.conversation.services import Services
 from app.database.engine import WORKER, create_engine
 from app.endpoints import Endpoints
+from app.files.service import FileService
 from app.gateway.client import GatewayClient
 from app.processes import keep_out_of_collections
 from app.reloading import Reloader, replace_endpoints
@@ -123,12 +124,24 @@ class _Process:
             bots=load_bot,
             executor=executor,
             pauses=Pauses(engine, endpoints),
+            files=FileService.open(self._endpoints.files, self._settings),
         )
-        alerts = self._endpoints.alerts
-        self._worker = Worker(self._settings, services, self._make_runs(), self._url, alerts)
+        worker = Worker(self._settings, services, self._make_runs(), self._url, self._endpoints.alerts)
+        self._worker = worker
         if self._stop.is_set():
             return
-        self._reloader = Reloader(self._settings, "worker", partial(replace_endpoints, endpoints))
+        await note_collecting(self._url, endpoints.values())
+
+        def apply(new: Endpoints) -> None:
+            replace_endpoints(endpoints, new)
+            worker.tell_alerts(new.alerts)
+
+        self._reloader = Reloader(
+            self._settings,
+            "worker",
+            apply,
+            prepare=lambda new: note_collecting(self._url, new.endpoints),
+        )
         listening = asyncio.create_task(self._reloader.listen(self._url))
         keep_out_of_collections()
         try:

@@ -47,7 +47,7 @@ class Worker:
         self._runs = runs
         self._url = url
         self._dead_air = DeadAir(services.engine, services.endpoints, now=services.now)
-        self._alerts = AlertSender(services.engine, alerts) if alerts is not None else None
+        self._alerts = AlertSender(services.engine, alerts)
         self._id = 0
         self._lease = timedelta(seconds=settings.lease)
         self._hosted: dict[int, Hosted] = {}
@@ -66,6 +66,10 @@ class Worker:
     def open_conversations(self) -> int:
         """How many conversations are open here."""
         return len(self._hosted)
+
+    def tell_alerts(self, alerts: Alerts | None) -> None:
+        """From now on incidents are told there; None: nowhere."""
+        self._alerts.alerts = alerts
 
     def stop(self) -> None:
         """Finish turns, give all conversations back, and return from `run`."""
@@ -87,9 +91,8 @@ class Worker:
             asyncio.create_task(self._every(5.0, self._services.pauses.refresh)),
             asyncio.create_task(self._every(EVERY, Tidy(self._services).run)),
             asyncio.create_task(self._every(dead_air.EVERY, self._dead_air.look)),
+            asyncio.create_task(self._every(alerting.EVERY, self._alerts.send)),
         ]
-        if self._alerts is not None:
-            background.append(asyncio.create_task(self._every(alerting.EVERY, self._alerts.send)))
         log.info("worker_started", worker=self._id)
         try:
             await self._claim_for_ever()
@@ -98,8 +101,7 @@ class Worker:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
-            if self._alerts is not None:
-                await self._alerts.aclose()
+            await self._alerts.aclose()
             await self._leave()
 
     async def _register(self) -> None:

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from migrations.analytics_v1.talks import CHANNEL, ENDPOINT, EXTERNAL, IS_TEST, endpoint
-from migrations.analytics_v1.view import View, seconds
+from migrations.analytics_v1.view import View, counted, seconds
 
 DELIVERIES = View(
     "analytics_deliveries",
     "What was to be sent to 8x8, one row each, in order within a conversation; without what was said",
-    "FROM delivery d JOIN conversation c ON c.id = d.conversation_id",
+    f"FROM delivery d JOIN conversation c ON c.id = d.conversation_id WHERE {counted('d.endpoint', 'd.created_at')}",
     (
         ("delivery_id", "d.id", "The key"),
         ("conversation_id", "d.conversation_id", "Its conversation: analytics_conversations"),
@@ -48,7 +48,7 @@ DELIVERIES = View(
 RUNS = View(
     "analytics_runs",
     "Prefect's flow runs, one row for each lively stretch of a session; kept true to Prefect by a scheduled flow",
-    "FROM session_run r JOIN conversation c ON c.id = r.conversation_id",
+    f"FROM session_run r JOIN conversation c ON c.id = r.conversation_id WHERE {counted('c.endpoint', 'r.opened_at')}",
     (
         ("run_id", "r.id", "The key"),
         ("flow_run_id", "r.flow_run_id", "Prefect's id of the flow run"),
@@ -76,7 +76,7 @@ RUNS = View(
 EVENTS = View(
     "analytics_events",
     "8x8's webhook events, one row each, without their bodies",
-    "FROM event e LEFT JOIN conversation c ON c.id = e.conversation_id",
+    f"FROM event e LEFT JOIN conversation c ON c.id = e.conversation_id WHERE {counted('e.endpoint', 'e.received_at')}",
     (
         ("event_number", "e.id", "The key; in the order of arrival"),
         ("event_id", "e.event_id", "8x8's id of the event, unique for the endpoint"),
@@ -104,7 +104,7 @@ EVENTS = View(
 MARKS = View(
     "analytics_marks",
     "What bots said of their turns, one row each: chat.understood, chat.intent, chat.goal",
-    "FROM mark m JOIN conversation c ON c.id = m.conversation_id",
+    f"FROM mark m JOIN conversation c ON c.id = m.conversation_id WHERE {counted('m.endpoint', 'm.at')}",
     (
         ("mark_id", "m.id", "The key"),
         ("conversation_id", "m.conversation_id", "Its conversation: analytics_conversations"),

@@ -1,16 +1,16 @@
 """Views of handovers and contacts."""
 
-# ruff: noqa: E501 - SQL and what its columns mean, a line each
+# ruff: noqa: E501, S608 - SQL and what its columns mean, a line each
 
 from __future__ import annotations
 
 from migrations.analytics_v1.talks import CHANNEL, EXTERNAL, IS_TEST, endpoint
-from migrations.analytics_v1.view import View, count, seconds
+from migrations.analytics_v1.view import View, count, counted, seconds
 
 HANDOVERS = View(
     "analytics_handovers",
     "Handovers to human agents, one row each",
-    "FROM handover h JOIN conversation c ON c.id = h.conversation_id",
+    f"FROM handover h JOIN conversation c ON c.id = h.conversation_id WHERE {counted('h.endpoint', 'h.requested_at')}",
     (
         ("handover_id", "h.id", "The key"),
         ("conversation_id", "h.conversation_id", "Its conversation: analytics_conversations"),
@@ -44,11 +44,13 @@ HANDOVERS = View(
 )
 
 _SESSIONS = "session s JOIN conversation c ON c.id = s.conversation_id"
+_OWN = f"c.contact_id = k.id AND {counted('c.endpoint', 's.started_at')}"
 
 CONTACTS = View(
     "analytics_contacts",
     "The people at the other end, as far as the channel told; personal data",
-    "FROM contact k",
+    f"FROM contact k WHERE {counted('k.endpoint', 'k.first_seen_at')} "
+    f"OR EXISTS (SELECT 1 FROM {_SESSIONS} WHERE {_OWN})",
     (
         ("contact_id", "k.id", "The key"),
         endpoint("k"),
@@ -68,7 +70,7 @@ CONTACTS = View(
         ("conversations", count("conversation c", "c.contact_id = k.id"), "Conversations with this contact"),
         (
             "sessions",
-            count(_SESSIONS, "c.contact_id = k.id"),
+            count(_SESSIONS, _OWN),
             "Sessions with this contact; more than one: it returned",
         ),
     ),

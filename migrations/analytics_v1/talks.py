@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from migrations.analytics_v1.view import View, count, seconds
+from migrations.analytics_v1.view import View, count, counted, seconds
 
 
 def endpoint(table: str) -> tuple[str, str, str]:
@@ -20,7 +20,7 @@ LANGUAGE = ("language", "k.profile->>'language'", "The contact's language, as 8x
 
 
 def _messages(author: str, where: str) -> str:
-    return count("message m", f"{where} AND m.author = '{author}'")
+    return count("message m", f"{where} AND m.author = '{author}' AND {counted('c.endpoint', 'm.at')}")
 
 
 _OF_CONVERSATION = "m.conversation_id = c.id"
@@ -37,10 +37,14 @@ _DROP_OFF = """(SELECT COALESCE(
      FROM (SELECT l.id, l.status FROM dialog l WHERE l.session_id = s.id ORDER BY l.id DESC LIMIT 1) d
      WHERE d.status = 'closed')"""
 
+#: One that began unseen is there once a session of it is counted.
+_COUNTED = f"""({counted("c.endpoint", "c.created_at")} OR EXISTS (
+    SELECT 1 FROM session s WHERE s.conversation_id = c.id AND {counted("c.endpoint", "s.started_at")}))"""
+
 CONVERSATIONS = View(
     "analytics_conversations",
     "8x8's conversations, one row each; one lasts for years and has many sessions",
-    "FROM conversation c LEFT JOIN contact k ON k.id = c.contact_id",
+    f"FROM conversation c LEFT JOIN contact k ON k.id = c.contact_id WHERE {_COUNTED}",
     (
         ("conversation_id", "c.id", "Parley's number of the conversation: the key"),
         ENDPOINT,
@@ -58,14 +62,25 @@ CONVERSATIONS = View(
             "c.quarantined_at",
             "Since when it is kept from workers that died of it; null: it is not",
         ),
-        ("sessions", "c.sessions", "How many sessions it has had"),
+        (
+            "sessions",
+            count("session s", f"s.conversation_id = c.id AND {counted('c.endpoint', 's.started_at')}"),
+            "How many sessions it has had",
+        ),
         ("user_messages", _messages("user", _OF_CONVERSATION), "Messages of the user, all sessions"),
         ("bot_messages", _messages("bot", _OF_CONVERSATION), "Messages of the bot"),
         ("agent_messages", _messages("agent", _OF_CONVERSATION), "Messages of human agents"),
-        ("handovers", count("handover h", "h.conversation_id = c.id"), "Handovers to human agents"),
+        (
+            "handovers",
+            count("handover h", f"h.conversation_id = c.id AND {counted('h.endpoint', 'h.requested_at')}"),
+            "Handovers to human agents",
+        ),
         (
             "dead_deliveries",
-            count("delivery d", "d.conversation_id = c.id AND d.status = 'dead'"),
+            count(
+                "delivery d",
+                f"d.conversation_id = c.id AND d.status = 'dead' AND {counted('d.endpoint', 'd.created_at')}",
+            ),
             "Deliveries that were given up and wait for a redrive",
         ),
     ),
@@ -74,7 +89,8 @@ CONVERSATIONS = View(
 SESSIONS = View(
     "analytics_sessions",
     "Stretches of conversations, one row each; one ends after 30 minutes without user input unless set otherwise",
-    "FROM session s JOIN conversation c ON c.id = s.conversation_id LEFT JOIN contact k ON k.id = c.contact_id",
+    "FROM session s JOIN conversation c ON c.id = s.conversation_id LEFT JOIN contact k ON k.id = c.contact_id "
+    f"WHERE {counted('c.endpoint', 's.started_at')}",
     (
         ("session_id", "s.id", "The key"),
         ("conversation_id", "s.conversation_id", "Its conversation: analytics_conversations"),
@@ -136,7 +152,7 @@ SESSIONS = View(
 MESSAGES = View(
     "analytics_messages",
     "The transcript, one row for each message of anyone; text is as it is stored: masked where that is set",
-    "FROM message m JOIN conversation c ON c.id = m.conversation_id",
+    f"FROM message m JOIN conversation c ON c.id = m.conversation_id WHERE {counted('c.endpoint', 'm.at')}",
     (
         ("message_id", "m.id", "The key; in the order of writing"),
         ("conversation_id", "m.conversation_id", "Its conversation: analytics_conversations"),
@@ -177,7 +193,8 @@ def _mark(kind: str) -> str:
 TURNS = View(
     "analytics_turns",
     "What the bot answered, one row for each event it took as an input",
-    f"FROM event e JOIN conversation c ON c.id = e.conversation_id {_REPLY} WHERE e.outcome = 'input'",
+    f"FROM event e JOIN conversation c ON c.id = e.conversation_id {_REPLY} WHERE e.outcome = 'input' "
+    f"AND {counted('e.endpoint', 'e.received_at')}",
     (
         ("turn_id", "e.id", "Number of the event: the key, and analytics_events.event_number"),
         ("conversation_id", "e.conversation_id", "Its conversation: analytics_conversations"),

@@ -31,6 +31,18 @@ def count(table: str, condition: str) -> str:
     return f"(SELECT count(*) FROM {table} WHERE {condition})"
 
 
+def counted(endpoint: str, at: str) -> str:
+    """Whether the endpoint's `collect_analytics` was on then.
+
+    The first half is looked up once a query, and enough for endpoints that were never off.
+    """
+    return (
+        f"({endpoint} <> ALL (ARRAY(SELECT u.endpoint FROM uncounted u)) "
+        f"OR NOT EXISTS (SELECT 1 FROM uncounted u WHERE u.endpoint = {endpoint} AND u.since <= {at} "
+        f"AND (u.until IS NULL OR u.until > {at})))"
+    )
+
+
 def seconds(start: str, end: str) -> str:
     """Seconds from one time to another."""
     return f"analytics_seconds({start}, {end})"

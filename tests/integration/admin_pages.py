@@ -20,10 +20,17 @@ NOW = datetime.now(UTC)
 
 @asynccontextmanager
 async def admin(
-    database_url: str, folder: Path, *, endpoints: Endpoints | None = None, **settings: Any
+    database_url: str,
+    folder: Path,
+    *,
+    endpoints: Endpoints | None = None,
+    file: Path | None = None,
+    **settings: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the admin port."""
+    """A client of the admin port. `file` is the endpoints.yaml that a reload reads."""
     values: dict[str, Any] = {"home": folder, "database_url": database_url, "port": 0, "admin_port": 0}
+    if file is not None:
+        values["endpoints"] = file
     known = endpoints or Endpoints(endpoints=[endpoint()])
     async with serving(Settings(**{**values, **settings}), known, database_url=database_url) as ports:
         url = f"http://127.0.0.1:{ports.admin}"

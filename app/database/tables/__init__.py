@@ -3,7 +3,14 @@
 from sqlmodel import SQLModel
 
 from app.database.tables.access import ApiToken
-from app.database.tables.analytics import Mark, RollupHour, RollupLatency, RollupPart, RollupProgress
+from app.database.tables.analytics import (
+    Mark,
+    RollupHour,
+    RollupLatency,
+    RollupPart,
+    RollupProgress,
+    Uncounted,
+)
 from app.database.tables.conversation import Contact, Conversation, Session
 from app.database.tables.delivery import Delivery, DeliveryAttempt
 from app.database.tables.dialog import Dialog, Journal, Timer
@@ -37,6 +44,7 @@ __all__ = [
     "Session",
     "SessionRun",
     "Timer",
+    "Uncounted",
     "Worker",
     "metadata",
 ]

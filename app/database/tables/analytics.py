@@ -124,3 +124,15 @@ class RollupProgress(SQLModel, table=True):
     settled: bool = Field(
         default=False, sa_column=Column(Boolean, nullable=False, server_default=sql("false"))
     )
+
+
+class Uncounted(SQLModel, table=True):
+    """When an endpoint's `collect_analytics` was off: what began then is in no view and no count."""
+
+    __tablename__ = "uncounted"
+    __table_args__ = (Index("uncounted_now", "endpoint", unique=True, postgresql_where=sql("until IS NULL")),)
+
+    id: int | None = c.key()
+    endpoint: str = c.text()
+    since: c.Time = c.at(nullable=False)
+    until: c.Time | None = c.at()
