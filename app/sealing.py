@@ -30,7 +30,7 @@ class Sealer:
 
     def __init__(self, keys: list[bytes]) -> None:
         self._ciphers = [AESGCM(key) for key in keys]
-        self._digest_key = sha256(b"digest" + keys[0]).digest()
+        self._digest_keys = [sha256(b"digest" + key).digest() for key in keys]
 
     def seal(self, value: Any) -> dict[str, Any]:
         """A JSON value, sealed."""
@@ -40,6 +40,15 @@ class Sealer:
         """Bytes, sealed."""
         return _PREFIX + self._encrypt(content)
 
+    def seal_piece(self, content: bytes, place: bytes) -> bytes:
+        """A piece of something long. It opens only at its `place`."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._ciphers[0].encrypt(nonce, content, place)
+
+    def open_piece(self, content: bytes, place: bytes) -> bytes:
+        """The piece. Raises ConfigurationError where no key fits, or it belongs elsewhere."""
+        return self._decrypt(content, place)
+
     def open(self, value: Any) -> Any:
         """What was sealed. Raises ConfigurationError where no key fits."""
         sealed = sealed_part(value)
@@ -47,18 +56,24 @@ class Sealer:
 
     def digest(self, text: str) -> str:
         """Tells whether two texts are the same, without telling what they say; "" for an empty one."""
+        return self.digests(text)[0]
+
+    def digests(self, text: str) -> list[str]:
+        """The same by every key, the newest first."""
         if not text:
-            return ""
-        return "hmac:" + hmac.new(self._digest_key, text.encode(), "sha256").hexdigest()[:40]
+            return [""]
+        return [
+            "hmac:" + hmac.new(key, text.encode(), "sha256").hexdigest()[:40] for key in self._digest_keys
+        ]
 
     def _encrypt(self, content: bytes) -> bytes:
         nonce = os.urandom(_NONCE)
         return nonce + self._ciphers[0].encrypt(nonce, content, None)
 
-    def _decrypt(self, content: bytes) -> bytes:
+    def _decrypt(self, content: bytes, place: bytes | None = None) -> bytes:
         for cipher in self._ciphers:
             try:
-                return cipher.decrypt(content[:_NONCE], content[_NONCE:], None)
+                return cipher.decrypt(content[:_NONCE], content[_NONCE:], place)
             except InvalidTag:
                 continue
         raise ConfigurationError(f"{VARIABLE} does not open what is stored")
@@ -73,6 +88,11 @@ def sealed_part(value: Any) -> str | None:
 def unseal(value: Any) -> Any:
     """A JSON value as it was before it was perhaps sealed. Costs one look where it wasn't."""
     return value if sealed_part(value) is None else sealer().open(value)
+
+
+def digests(text: str, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Digests of a text by the environment's keys, the newest first; none where it has no key."""
+    return sealer(environ).digests(text) if environ.get(VARIABLE) else []
 
 
 def sealer(environ: Mapping[str, str] = os.environ) -> Sealer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,9 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import BigInteger, DateTime, Text
+
+from app.contacts.sealed import identities_of, profile_digests
+from app.conversation.privacy.sealed import readable
 
 #: Lines of a page.
 PAGE = 50
@@ -27,7 +31,7 @@ OUTCOMES = {
 _SESSIONS = """
     SELECT s.session_id, s.conversation_id, s.endpoint, s.external_id, s.number, s.channel, s.is_test,
         s.started_at, s.last_input_at, s.ended_at, s.outcome, s.contained, s.user_messages, s.bot_messages,
-        s.agent_messages, k.profile->>'name' AS name
+        s.agent_messages, k.profile
     FROM analytics_sessions s LEFT JOIN contact k ON k.id = s.contact_id
     WHERE {outcome}
       AND (CAST(:before_at AS timestamptz) IS NULL
@@ -46,7 +50,9 @@ _FOUND = text(
     SELECT id FROM conversation WHERE endpoint = ANY(:all) AND external_id = :q
     UNION SELECT id FROM conversation WHERE id = :number
     UNION SELECT c.id FROM contact k JOIN conversation c ON c.contact_id = k.id
-        WHERE k.endpoint = ANY(:all) AND k.identity IN ('user:' || :q, 'address:' || :q, :q)
+        WHERE k.endpoint = ANY(:all) AND k.identity = ANY(:identities)
+    UNION (SELECT c.id FROM contact k JOIN conversation c ON c.contact_id = k.id
+        WHERE k.profile @> ANY(CAST(:sealed AS jsonb[])) LIMIT 1000)
     UNION (SELECT c.id FROM contact k JOIN conversation c ON c.contact_id = k.id
         WHERE k.profile @> jsonb_build_object('email', CAST(:q AS text))
            OR k.profile @> jsonb_build_object('phone', CAST(:q AS text))
@@ -55,7 +61,11 @@ _FOUND = text(
     LIMIT 1000
     """
 ).bindparams(
-    bindparam("all", type_=ARRAY(Text)), bindparam("q", type_=Text), bindparam("number", type_=BigInteger)
+    bindparam("all", type_=ARRAY(Text)),
+    bindparam("identities", type_=ARRAY(Text)),
+    bindparam("sealed", type_=ARRAY(Text)),
+    bindparam("q", type_=Text),
+    bindparam("number", type_=BigInteger),
 )
 
 _CHOICES = text(
@@ -132,14 +142,23 @@ async def sessions(
         }
         if found is not None:
             values["found"] = found
-        rows = [dict(row) for row in (await connection.execute(statement, values)).mappings()]
+        found_rows = (await connection.execute(statement, values)).mappings()
+        rows = [{**row, "name": (readable(row["profile"]) or {}).get("name")} for row in found_rows]
     return rows[:PAGE], len(rows) > PAGE
 
 
 async def _found(connection: AsyncConnection, q: str) -> list[int]:
     endpoints = list((await connection.execute(_CHOICES)).scalars())
     number = int(q) if q.isascii() and q.isdigit() and len(q) < 19 else -1
-    values = {"q": q.replace("\0", ""), "number": number, "all": endpoints}
+    q = q.replace("\0", "")
+    known = [digest for name in ("email", "phone", "name") for digest in profile_digests(name, q)]
+    values = {
+        "q": q,
+        "number": number,
+        "all": endpoints,
+        "identities": [q, *identities_of(q)],
+        "sealed": [json.dumps({"digests": [digest]}) for digest in known],
+    }
     return [int(id) for id in (await connection.execute(_FOUND, values)).scalars()]
 
 

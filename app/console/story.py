@@ -10,14 +10,15 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import DateTime
 
+from app.conversation.privacy.sealed import readable
+
 #: Lines that are shown of a session; who needs more asks OData.
 MOST = 1000
 
 _CONVERSATION = text(
     """
     SELECT c.id, c.endpoint, c.external_id, c.channel, c.state, c.control, c.is_test, c.created_at,
-        c.sessions, c.quarantined_at, k.profile->>'name' AS name, k.profile->>'email' AS email,
-        k.profile->>'phone' AS phone, k.profile->>'language' AS language, k.identity
+        c.sessions, c.quarantined_at, k.profile, k.identity
     FROM conversation c LEFT JOIN contact k ON k.id = c.contact_id WHERE c.id = :id
     """
 )
@@ -132,7 +133,9 @@ async def read_story(engine: AsyncEngine, id: int, number: int | None) -> Story 
         row = (await connection.execute(_CONVERSATION, {"id": id})).mappings().one_or_none()
         if row is None:
             return None
-        conversation = dict(row)
+        profile = readable(row["profile"]) or {}
+        shown = {name: profile.get(name) for name in ("name", "email", "phone", "language")}
+        conversation = {**row, **shown}
         wanted = number or conversation["sessions"]
         found = (await connection.execute(_SESSIONS, {"id": id, "number": wanted})).mappings().one_or_none()
         session = dict(found) if found else None

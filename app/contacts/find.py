@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.types import BigInteger
+from sqlalchemy.types import BigInteger, Text
 
+from app.contacts.sealed import identities_of, profile_digests
 from app.conversation.privacy.sealed import readable
 
 _FIND = text(
@@ -20,16 +21,18 @@ _FIND = text(
                  '{}') AS conversations
     FROM contact k
     WHERE (CAST(:endpoint AS text) IS NULL OR k.endpoint = :endpoint)
-      AND (CAST(:id AS text) IS NULL OR CAST(k.id AS text) = :id OR k.identity = 'user:' || :id
+      AND (CAST(:id AS text) IS NULL OR CAST(k.id AS text) = :id OR k.identity = ANY(:users)
            OR k.id IN (SELECT contact_id FROM conversation WHERE external_id = :id))
-      AND (CAST(:email AS text) IS NULL OR lower(k.profile->>'email') = lower(:email))
-      AND (CAST(:phone AS text) IS NULL OR k.identity = 'address:' || :phone OR :digits = ANY(ARRAY[
+      AND (CAST(:email AS text) IS NULL OR lower(k.profile->>'email') = lower(:email)
+           OR jsonb_exists_any(k.profile->'digests', :emails))
+      AND (CAST(:phone AS text) IS NULL OR k.identity = ANY(:addresses)
+           OR jsonb_exists_any(k.profile->'digests', :numbers) OR :digits = ANY(ARRAY[
           regexp_replace(k.profile->>'phone', '[^0-9]', '', 'g'),
           regexp_replace(k.profile->>'msisdn', '[^0-9]', '', 'g'),
           regexp_replace(k.identity, '[^0-9]', '', 'g')]))
     ORDER BY k.id
     """
-)
+).bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in ("users", "addresses", "emails", "numbers")))
 
 #: Everything that names a conversation, and how.
 TABLES = {
@@ -60,8 +63,8 @@ class Wanted:
     phone: str | None = None
     endpoint: str | None = None
 
-    def parameters(self) -> dict[str, str | None]:
-        """For the statement; phone numbers are compared by their digits."""
+    def parameters(self) -> dict[str, Any]:
+        """For the statement; phone numbers are compared by their digits, what is sealed by digests."""
         digits = "".join(char for char in self.phone or "" if char.isdigit()) or None
         return {
             "id": self.id,
@@ -69,13 +72,17 @@ class Wanted:
             "phone": self.phone,
             "digits": digits,
             "endpoint": self.endpoint,
+            "users": identities_of(self.id) if self.id else [],
+            "addresses": identities_of(self.phone) if self.phone else [],
+            "emails": profile_digests("email", self.email) if self.email else [],
+            "numbers": profile_digests("phone", self.phone) if digits and self.phone else [],
         }
 
 
 async def find(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, Any]]:
     """The contacts, each with the numbers of its conversations."""
     rows = await connection.execute(_FIND, wanted.parameters())
-    return [dict(row) for row in rows.mappings()]
+    return [{**row, "profile": readable(row["profile"])} for row in rows.mappings()]
 
 
 async def find_contacts(engine: AsyncEngine, wanted: Wanted) -> list[dict[str, Any]]:

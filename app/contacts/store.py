@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import Text
 
+from app.contacts.sealed import identities, opened_profile, sealed_profile
 from app.conversation.changes import Changes
 from app.conversation.contact import merged
 from app.conversation.state import ConversationState
+from app.sealing import sealed_part
 
 _PUT = (
     text(
@@ -24,12 +27,21 @@ _PUT = (
         SET profile = CASE WHEN contact.active THEN contact.profile || EXCLUDED.profile
                            ELSE contact.profile END,
             last_seen_at = now()
-    RETURNING id, profile
+    RETURNING id, profile, active
     """
     )
     .bindparams(bindparam("profile", type_=JSONB))
     .columns(profile=JSONB)
 )
+
+#: What is known by an identity of another form (sealed or not, by another key) is known by this one.
+_RENAME = text(
+    """
+    UPDATE contact SET identity = :identity WHERE id = (
+        SELECT id FROM contact WHERE endpoint = :endpoint AND identity = ANY(:others) ORDER BY id LIMIT 1)
+      AND NOT EXISTS (SELECT 1 FROM contact WHERE endpoint = :endpoint AND identity = :identity)
+    """
+).bindparams(bindparam("others", type_=ARRAY(Text)))
 
 _LOCK = text("SELECT profile, active FROM contact WHERE id = :id FOR UPDATE").columns(profile=JSONB)
 
@@ -67,9 +79,20 @@ async def _put(
     moves = own.startswith("conversation:") and own != contact["identity"]
     if moves:
         contact = {**contact, "profile": {**state.contact, **contact["profile"]}}
-    row = (await connection.execute(_PUT, contact)).one()
+    identity, others = identities(contact["identity"], sealed=changes.seal_contact)
+    named = {"endpoint": contact["endpoint"], "identity": identity}
+    if others:
+        await connection.execute(_RENAME, {**named, "others": others})
+    put = {**named, "profile": {} if changes.seal_contact else contact["profile"]}
+    row = (await connection.execute(_PUT, put)).one()
+    profile = row.profile
+    if changes.seal_contact or sealed_part(row.profile) is not None:
+        # What is sealed can't be merged where it lies; the row is ours until the transaction ends.
+        known = opened_profile(row.profile)
+        profile = {**known, **contact["profile"]} if row.active else known
+        await _set(connection, row.id, profile, row.active, changes)
     before = state.contact_id
-    state.contact_id, state.contact, state.contact_identity = row.id, row.profile, contact["identity"]
+    state.contact_id, state.contact, state.contact_identity = row.id, profile, identity
     changes.conversation["contact_id"] = row.id
     if moves and before is not None and before != row.id:
         await connection.execute(_FORGET, {"id": before})
@@ -86,7 +109,15 @@ async def _news(connection: AsyncConnection, state: ConversationState, changes: 
     found = (await connection.execute(_LOCK, {"id": state.contact_id})).one_or_none()
     if found is None:  # erased meanwhile: it stays so
         return
-    profile = merged(found.profile, changes.contact_news or {}) if found.active else found.profile
-    active = found.active and not changes.contact_inactive
-    await connection.execute(_SET, {"id": state.contact_id, "profile": profile, "active": active})
+    profile = opened_profile(found.profile)
+    if found.active:
+        profile = merged(profile, changes.contact_news or {})
+    await _set(connection, state.contact_id, profile, found.active and not changes.contact_inactive, changes)
     state.contact = profile
+
+
+async def _set(
+    connection: AsyncConnection, id: int, profile: dict[str, Any], active: bool, changes: Changes
+) -> None:
+    stored = sealed_profile(profile) if changes.seal_contact else profile
+    await connection.execute(_SET, {"id": id, "profile": stored, "active": active})

@@ -45,6 +45,8 @@ class Changes:
     contact_inactive: bool = False
     contact_seen: int | None = None
     """The contact whose session begins."""
+    seal_contact: bool = False
+    """How the contact is written, where there is anything to write of it."""
     forget_contact: bool = False
     """The contact's details go with the session."""
     erased: list[int] = field(default_factory=list)
@@ -61,13 +63,13 @@ class Changes:
     @property
     def only_echoes(self) -> bool:
         """Whether all that happened is that messages of the bot came back."""
-        echoes = ("handled", "confirmed", "conversation")
+        echoes = ("handled", "confirmed", "conversation", "seal_contact")
         return len(self.handled) == len(self.confirmed) and not any(
             getattr(self, name) for name in self.__slots__ if name not in echoes
         )
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__slots__)
+        return any(getattr(self, name) for name in self.__slots__ if name != "seal_contact")
 
     @property
     def touches_contact(self) -> bool:

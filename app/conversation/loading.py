@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.contacts.sealed import opened_profile
 from app.conversation.handover.store import last_handover
 from app.conversation.journal import Entry
 from app.conversation.privacy.sealed import opened_entry
@@ -46,7 +47,7 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
         epoch=row.epoch,
         channel=row.channel,
         contact_id=row.contact_id,
-        contact=row.profile or {},
+        contact=opened_profile(row.profile),
         contact_identity=row.identity,
         state=row.state,
         state_at=row.state_at,

@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversation.draft import Draft
 from app.conversation.handover.opening import apologise
+from app.conversation.inputs import meaning_of, session_expired
 from app.conversation.owned import owned
 from app.conversation.state import ConversationState, WaitingEvent
+from app.gateway.meaning import UserInput
 
 #: Seconds that a suspect is handled alone; longer than the watchdog leaves a stuck worker.
 TRIAL = 12.0
@@ -58,6 +60,7 @@ def quarantine(draft: Draft, waiting: list[WaitingEvent]) -> None:
     state = draft.state
     if state.dialog is not None:
         draft.end_dialog("failed", "quarantined")
+    _session_of(draft, waiting)
     for timer in list(state.timers):
         if timer.kind == "receive":  # a handover goes on: humans have nothing to do with it
             draft.end_timer(timer, "cancelled")
@@ -66,3 +69,15 @@ def quarantine(draft: Draft, waiting: list[WaitingEvent]) -> None:
     draft.changes.conversation["quarantined_at"] = draft.now
     draft.incident("quarantined", deaths=state.deaths, events=[event.id for event in waiting])
     apologise(draft)
+
+
+def _session_of(draft: Draft, waiting: list[WaitingEvent]) -> None:
+    """A user's input begins a session, or goes on with it, though it is set aside: with that it is erased."""
+    inputs = [event for event in waiting if isinstance(meaning_of(event), UserInput)]
+    if not inputs or draft.state.control != "bot":
+        return
+    if session_expired(draft.state, draft.endpoint, inputs[0]):
+        draft.end_session("expired")
+    session = draft.state.session or draft.start_session(inputs[0].received_at)
+    session.last_input_at = inputs[-1].received_at
+    draft.save_session()

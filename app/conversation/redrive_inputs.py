@@ -13,7 +13,7 @@ _LOCK = text("SELECT quarantined_at FROM conversation WHERE id = :id FOR NO KEY 
 _REVIVE = text(
     """
     UPDATE event SET processed_at = NULL, outcome = NULL, late = false
-    WHERE conversation_id = :id AND outcome = 'quarantined'
+    WHERE conversation_id = :id AND outcome = 'quarantined' AND body IS NOT NULL
     RETURNING id
     """
 )
@@ -36,7 +36,8 @@ _TELL = text("SELECT pg_notify(:channel, :ids)")
 
 
 async def redrive_inputs(engine: AsyncEngine, conversation_id: int) -> list[int] | None:
-    """Let the events that were set aside wait again; their ids, in the order they came.
+    """Let the events that were set aside wait again, as far as they weren't erased with their session or are
+    too old to be kept; their ids, in the order they came.
 
     None where the conversation is unknown or not quarantined: then nothing changes.
     """

@@ -143,7 +143,8 @@ async def list_conversations(
 async def find_conversations(engine: AsyncEngine, name: str) -> list[dict[str, Any]]:
     """The conversations with 8x8's id `name`, else Parley's own number."""
     async with engine.connect() as connection:
-        return [dict(row) for row in (await connection.execute(_FIND, {"name": name})).mappings()]
+        rows = (await connection.execute(_FIND, {"name": name})).mappings()
+        return [{**row, "contact": readable(row["contact"])} for row in rows]
 
 
 async def timeline(engine: AsyncEngine, conversation_id: int) -> list[Happening]:

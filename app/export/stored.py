@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.contacts.sealed import opened_profile
 from app.sealing import unseal
 
 #: By arrival here: 8x8's clock and ours may differ. What happened at one moment is told causes first.
@@ -83,7 +84,7 @@ async def read_story(engine: AsyncEngine, conversation_id: int) -> StoredConvers
         beginning.endpoint,
         beginning.channel,
         user or {},
-        beginning.profile or {},
+        opened_profile(beginning.profile),
         [_item(row) for row in rows],
     )
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import asyncpg
 import structlog
 
+from app.contacts.sealed import identities_of
 from app.database.engine import RECEIVER
 from app.receiver import inbox
 from app.receiver.gauges import READ
@@ -62,9 +63,8 @@ WHERE c.endpoint = $1
   AND CASE WHEN $2::text IS NOT NULL
       THEN c.external_id = $2
           AND ($3::text IS NULL OR k.id IS NULL OR k.identity LIKE 'conversation:%'
-               OR k.identity IN ('user:' || $3, 'address:' || $3))
-      ELSE c.contact_id IN (
-          SELECT id FROM contact WHERE endpoint = $1 AND identity IN ('user:' || $3, 'address:' || $3))
+               OR k.identity = ANY($4::text[]))
+      ELSE c.contact_id IN (SELECT id FROM contact WHERE endpoint = $1 AND identity = ANY($4::text[]))
       END
 ORDER BY c.id DESC LIMIT 1
 """
@@ -132,8 +132,10 @@ class Database:
         self, endpoint: str, session_id: str | None, user_id: str | None
     ) -> Found | None:
         """The conversation with 8x8's id `session_id`, else the newest of the contact `user_id`."""
+        known_as = identities_of(user_id) if user_id is not None else []
         row = await self._do(
-            self._others, lambda connection: connection.fetchrow(FIND, endpoint, session_id, user_id)
+            self._others,
+            lambda connection: connection.fetchrow(FIND, endpoint, session_id, user_id, known_as),
         )
         return None if row is None else Found(row["external_id"], row["control"], row["storage"])
 

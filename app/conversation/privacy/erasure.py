@@ -3,7 +3,8 @@
 
 Until then events, journal, deliveries and session data hold clear text (sealed where `encrypt` says so):
 a crash must lose nothing. They are erased in the transaction that ends the session; what is still being sent
-or waits for a person (quarantine, a handover's end) follows as soon as it is done with.
+or waits for a handover's end follows as soon as it is done with. What was set aside (quarantine) can be
+redriven as long as its session is open, like all that could be replayed.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.conversation.changes import Changes
 
 _ERASED = "jsonb_build_object('erased', true)"
-#: Events that are to be handled again keep what they say.
-_DONE = "processed_at IS NOT NULL AND COALESCE(outcome, '') NOT IN ('held', 'quarantined')"
+#: Events that Parley itself will handle again keep what they say.
+_DONE = "processed_at IS NOT NULL AND COALESCE(outcome, '') <> 'held'"
 _OPEN = "('waiting', 'sending', 'in_doubt')"
 
 _STATEMENTS = [
@@ -45,7 +46,7 @@ _STATEMENTS = [
                   AND d.session_id = :session AND d.status IN {_OPEN}
             ) AND NOT EXISTS (
                 SELECT 1 FROM event e WHERE e.conversation_id = :conversation
-                  AND e.session_id = :session AND e.outcome IN ('held', 'quarantined')
+                  AND e.session_id = :session AND e.outcome = 'held'
             ) THEN now() END
             WHERE id = :session""",
     )

@@ -17,6 +17,7 @@ _NAME = "sealed_name"
 def seal_changes(changes: Changes) -> None:
     """Encrypt what a transaction writes for replays. Memory keeps the clear values."""
     box = sealer()
+    changes.seal_contact = True
     for row in changes.journal:
         _journal(box, row)
     for row in changes.deliveries:
