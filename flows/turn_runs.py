@@ -6,6 +6,10 @@ are cached, retried or have results, they take more CPU than everything else abo
 (docs/performance.md). So a turn is told of when it is over, with its times; one that takes longer than
 `SEEN_AFTER` seconds is told of as running too, so that ops see it. The event is the one that the engine sends
 itself, made by Prefect's code.
+
+The id of the request that a turn answers, 8x8's event id, is a tag of its task run (`request:…`), as it is a
+field of the log lines of receiver and worker. It costs nothing: the tag is in that same event, and no limits
+on tags are asked for, since the engine does that.
 """
 
 from __future__ import annotations
@@ -14,11 +18,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from prefect.client.schemas.objects import State, StateDetails, StateType, TaskRun
 from prefect.context import FlowRunContext
 from prefect.utilities.engine import emit_task_run_state_change_event
+from structlog.contextvars import get_contextvars
 
 #: Seconds after which a turn is told of while it still runs.
 SEEN_AFTER = 1.0
@@ -62,7 +68,10 @@ class _TurnRun:
     def end(self, kind: StateType, message: str | None = None) -> None:
         """It is over."""
         ended = datetime.now(UTC)
-        self._run = self._run.model_copy(update={"end_time": ended, "total_run_time": ended - self._started})
+        news: dict[str, Any] = {"end_time": ended, "total_run_time": ended - self._started}
+        if request := get_contextvars().get("request"):  # known once the turn has found its input
+            news["tags"] = [f"request:{request}"]
+        self._run = self._run.model_copy(update=news)
         self.tell(kind, message)
 
     def tell(self, kind: StateType, message: str | None = None) -> None:

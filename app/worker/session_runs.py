@@ -42,6 +42,10 @@ class _Recorded:
         self._record()
         await self._host.step(name, work)
 
+    async def fetch(self, attempt: Attempt) -> None:
+        """Try to have a file."""
+        await self._host.fetch(attempt)
+
 
 class SessionRuns:
     """Opens a run for the session's first turn and hands it the turns."""
@@ -68,6 +72,7 @@ class SessionRuns:
         run = await self._current(turns.session_number())
         if run is None:
             await turns.handle(PlainHost())
+            self._tell()
         else:
             await run.turn(lambda host: self._in_run(run, turns, host))
             self._record(run)
@@ -76,6 +81,11 @@ class SessionRuns:
         """A turn within the run: what is logged of it names the run."""
         bind_contextvars(flow_run=str(run.flow_run_id))
         await turns.handle(_Recorded(host, lambda: self._record(run)))
+        self._tell()
+
+    def _tell(self) -> None:
+        """What ties the request, which is in the line as `request`, to the conversation (and to the run)."""
+        log.debug("handled", endpoint=self._state.endpoint, conversation=self._state.id)
 
     async def retry(self, attempt: Attempt, what: str) -> None:
         """Retry a delivery, where ops see it for the first minute."""
