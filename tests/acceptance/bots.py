@@ -166,3 +166,12 @@ async def says_nothing(chat: Chat) -> None:
     """Takes messages and never answers."""
     while True:
         await chat.receive()
+
+
+async def shows(chat: Chat) -> None:
+    """Thinks, visibly, as long as the test likes."""
+    name = chat.message.text
+    await chat.say("One moment…")
+    await chat.thinking(40)
+    await chat.step(work, name)
+    await chat.say(f"Thought about {name}.")

@@ -69,6 +69,11 @@ ENDPOINTS["survey"] = {
     "handover": {**HANDOVER, "return_to_bot": {"webhook_id": str(2 * len(ENDPOINTS) + 2)}},
 }
 
+#: For the tests of what is rich: more than text, indicators, files.
+ENDPOINTS |= {
+    "shows": {"flow": "acceptance_bots:shows", "read_receipts": True},
+}
+
 
 def write_endpoints(folder: Path, sandbox_port: str) -> Path:
     """endpoints.yaml (JSON is YAML) with the tests' bots beside it."""
