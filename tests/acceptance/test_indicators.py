@@ -72,6 +72,6 @@ def test_indicators_that_hang_hold_up_no_reply(stage: Stage) -> None:
     assert talk.deliveries() == [("sent", 1), ("sent", 1)]
     said = stage.sandbox(calls.messages(talk.id, author="bot")).messages
     [read] = requests(talk, "read_receipt")
-    assert read.duration_ms > 2000
+    assert read.status is None
     assert said[0].created_at < read.at + 2000, "nobody waits for an indicator"
     assert stage.value("SELECT count(*) FROM incident WHERE endpoint = 'shows'") == 0
