@@ -20,6 +20,7 @@ import asyncpg
 
 from app.conversation.backoff import backoff
 from app.conversation.draft import DOUBT_AFTER
+from app.conversation.handover.late import obsolete
 from app.conversation.owned import Owned
 from app.conversation.pauses import Pauses
 from app.conversation.state import ConversationState
@@ -186,8 +187,9 @@ async def _take(
         content = unseal(row["content"])
         if status == "in_doubt":
             return Reading(delivery, row["attempts"], content, row["readings"], row["expires_at"])
-        if row["kind"] == "message" and state.control == "human" and not content.get("during_handover"):
-            await end(holding, delivery, "withheld", "a human has the conversation", now)
+        why = _not_any_more(state, row["kind"], content)
+        if why is not None:
+            await end(holding, delivery, "withheld", why, now)
             row = await holding.fetchrow(_HEAD, state.id)
             continue
         doubted = row["in_doubt_since"] is not None and delivery != read
@@ -204,6 +206,13 @@ async def _take(
         await insert_rows(holding, "delivery_attempt", [attempt])
         return Sending(delivery, number, row["kind"], content, row["expires_at"], now)
     return None
+
+
+def _not_any_more(state: ConversationState, kind: str, content: dict[str, Any]) -> str | None:
+    """Why this must not be sent, as things stand now."""
+    if kind == "message" and state.control == "human" and not content.get("during_handover"):
+        return "a human has the conversation"
+    return obsolete(state, kind, content)
 
 
 async def _may_probe(holding: Owned, endpoint: Endpoint, pauses: Pauses, *, look: bool) -> bool:

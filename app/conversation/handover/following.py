@@ -219,7 +219,7 @@ def time_passed(draft: Draft, timer: TimerState, told: Told) -> None:
             _advance(draft, handover, looked, None)
         case "handover_timeout" if machine.status != "active":
             end(draft, handover, "timed_out", "nobody came in time")
-        case "handover_failed":
+        case "handover_failed" if machine.status == "requested":  # else somebody has it all the same
             _ended(draft, handover, "failed", told.failure)
         case "handover_unheard" if machine.status in ("requested", "transferred"):
             _unheard(draft, handover, timer, told)
