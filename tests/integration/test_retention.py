@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -9,7 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database.engine import connect
 from app.maintenance import sweep
-from app.retention import keep_of, smallest
+from app.receiver.database import Database
+from app.receiver.inbox import Arrival, Result
+from app.retention import (
+    _BODIES,
+    _DELIVERIES,
+    _DIALOGS,
+    _JOURNALS,
+    _MARKS,
+    _TRANSCRIPTS,
+    keep_of,
+    smallest,
+)
 from tests.integration.scene import endpoint
 
 
@@ -93,6 +106,25 @@ async def test_locked_rows_are_left_for_the_next_time(engine: AsyncEngine, conne
         swept = await sweep(engine, retain_days=30, endpoints=[endpoint()])
         assert swept.bodies == 11 + 11 - 1
     assert (await sweep(engine, retain_days=30, endpoints=[endpoint()])).bodies == 1
+
+
+async def test_an_event_is_stored_while_a_batch_of_its_conversation_is_being_deleted(
+    engine: AsyncEngine, connection: Any, database_url: str
+) -> None:
+    database = await Database.open(database_url)
+    body = b"{}"
+    arrival = Arrival("support", "new", "a", "MESSAGE", body, sha256(body).digest(), "{}", None, 0)
+    try:
+        async with engine.begin() as batch:
+            statements = (_BODIES, _JOURNALS, _DIALOGS, _DELIVERIES, _TRANSCRIPTS, _MARKS)
+            for statement in statements:
+                values = {"endpoint": "support", "seconds": 86_400.0, "batch": 1000}
+                await batch.execute(statement, values)
+            async with asyncio.timeout(2):
+                stored = await database.store_singly(arrival)
+            assert stored.result is Result.STORED, "the batch is not committed yet"
+    finally:
+        await database.aclose()
 
 
 def test_the_smallest_positive_value_wins() -> None:

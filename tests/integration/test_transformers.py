@@ -206,6 +206,38 @@ async def test_harmful_html_never_reaches_the_bot_where_inputs_are_sanitised(eng
     assert play.gateway.texts[1].startswith("1 < 2 & 3 ")
 
 
+def scripted(event: InputEvent) -> dict[str, Any]:
+    return {"text": f"{event.text}<script>alert(1)</script>", "data": {"a": ["<img src=x onerror=alert(1)>"]}}
+
+
+async def test_what_a_transformer_made_of_an_input_is_sanitised_too(engine: AsyncEngine) -> None:
+    play = scene(engine, repeats, input_sanitization=True, transformers={"input": f"{HERE}:scripted"})
+    await play.says("hi")
+    await play.work()
+    assert play.gateway.texts == ["hi {'a': ['<img src=\"x\">']} None"]
+
+
+def stubborn(event: InputEvent) -> dict[str, Any]:
+    """Tries to become another conversation's input."""
+    event.payload["conversationId"] = "ANOTHER"
+    event.payload["data"] = {}
+    return {"sessionId": "ANOTHER", "text": event.text}
+
+
+async def test_a_transformer_changes_neither_conversation_nor_order_nor_what_is_stored(
+    engine: AsyncEngine,
+) -> None:
+    play = scene(engine, repeats, transformers={"input": f"{HERE}:stubborn"})
+    for word in "ab":
+        await play.says(word)
+    await play.work()
+    assert [text.split()[0] for text in play.gateway.texts] == ["a", "b"]
+    assert {request[1] for request in play.gateway.requests} == {"ID-0"}
+    assert await play.value("SELECT count(*) FROM conversation") == 1
+    stored = await play.rows("SELECT payload->>'conversationId' FROM event")
+    assert {row[0] for row in stored} == {"ID-0"}
+
+
 async def test_external_references_are_plain_text_in_transcripts_only(engine: AsyncEngine) -> None:
     play = scene(engine, repeats, hide_external_references=True)
     await play.says('<a href="https://evil.example">x</a> <img src=//evil> www.evil.example')
