@@ -30,7 +30,7 @@ from app.conversation.typed import (
     Tile,
     Video,
 )
-from app.errors import BotError, NoAnswer, StepFailed, StepInterrupted
+from app.errors import BotError, FileUnavailable, NoAnswer, StepFailed, StepInterrupted
 
 __all__ = [
     "Attachment",
@@ -40,6 +40,7 @@ __all__ = [
     "Card",
     "Chat",
     "FileLink",
+    "FileUnavailable",
     "Gallery",
     "HandoverOutcome",
     "Image",

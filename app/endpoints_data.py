@@ -16,6 +16,8 @@ class Retention(Strict):
     """Lines of transcripts."""
     analytics: float = Field(0, ge=0)
     """What bots marked for analytics."""
+    files: float = Field(0, ge=0)
+    """Files that users and bots sent. Never longer than events and transcripts."""
 
 
 class DataProtection(Strict):

@@ -191,7 +191,7 @@ def _place(document: Any, location: tuple[int | str, ...]) -> Place:
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]
         else:
-            break
+            continue  # a union's branch, or what is missing
         place.append(part)
     return tuple(place)
 

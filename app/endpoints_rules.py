@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
+
+from app.files.clamd import split
+
+#: A host's name, as files.allow has it.
+_HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 
 Place: TypeAlias = tuple[str | int, ...]
 
@@ -30,6 +37,8 @@ def broken_rules(document: Any) -> Iterator[tuple[Place, str]]:
     """Place and message of each rule the document breaks, whether or not its types are right."""
     if isinstance(document, dict) and isinstance(document.get("alerts"), dict):
         yield from _alerts(document["alerts"])
+    if isinstance(document, dict) and isinstance(document.get("files"), dict):
+        yield from _files(document["files"])
     entries = document.get("endpoints") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         return
@@ -100,6 +109,37 @@ def _alerts(alerts: dict[str, Any]) -> Iterator[tuple[Place, str]]:
         yield ("alerts", "webhook"), message
     if isinstance(secret, str) and len(secret) < SHORTEST_SECRET:
         yield ("alerts", "secret"), f"must have at least {SHORTEST_SECRET} characters"
+
+
+def _files(files: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    clamd = files.get("clamd")
+    if isinstance(clamd, str) and not clamd.startswith("/"):
+        try:
+            split(clamd)
+        except ValueError:
+            yield ("files", "clamd"), "must be host:port, or the path of a socket"
+    allow = files.get("allow")
+    for index, each in enumerate(allow if isinstance(allow, list) else []):
+        if isinstance(each, str) and not _is_network(each) and not _HOST.fullmatch(each):
+            yield ("files", "allow", index), "must be a host, an address or a network such as 10.1.0.0/16"
+    storage = files.get("storage")
+    if not isinstance(storage, dict):
+        return
+    endpoint = storage.get("endpoint")
+    if isinstance(endpoint, str) and (message := _wrong_url(endpoint)):
+        yield ("files", "storage", "endpoint"), message
+    if (storage.get("access_key_id") is None) != (storage.get("secret_access_key") is None):
+        yield ("files", "storage"), "needs both access_key_id and secret_access_key, or neither"
+    if (storage.get("account") is None) and storage.get("account_key") is not None:
+        yield ("files", "storage"), "needs the account that account_key is of"
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _wrong_url(url: str) -> str | None:

@@ -9,6 +9,7 @@
     ├── StepFailed              raised in a bot: the step failed for good
     ├── StepInterrupted         raised in a bot: a step that must not run twice was cut off
     ├── NoAnswer                raised in a bot: no attempt of `ask` got a usable answer (also a ValueError)
+    ├── FileUnavailable         raised in a bot: a file that the user sent is not there to be read
     ├── OwnershipLost           another worker owns the conversation now: stop at once
     └── GatewayError            the Chat Gateway didn't take a request
 
@@ -81,6 +82,14 @@ class NoAnswer(ParleyError, ValueError):
     def __init__(self, attempts: int) -> None:
         super().__init__(f"None of {attempts} answers could be used.")
         self.attempts = attempts
+
+
+class FileUnavailable(ParleyError):
+    """The file can't be read. `reason` is one word, such as too_big, infected or not_found."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The file can't be read: {reason}")
+        self.reason = reason
 
 
 class OwnershipLost(ParleyError):

@@ -51,6 +51,7 @@ class Swept:
     transcripts: int = 0
     marks: int = 0
     profiles: int = 0
+    files: int = 0
     timers: int = 0
     workers: int = 0
     runs: list[UUID] = field(default_factory=list)
@@ -70,7 +71,7 @@ async def sweep(
         gone = (await connection.execute(_WORKERS, {"days": retain_days})).rowcount
     keeps = {endpoint.name: keep_of(endpoint, retain_days) for endpoint in endpoints}
     for name in names:
-        keeps.setdefault(name, Keep(name, retain_days, None, None, None))
+        keeps.setdefault(name, Keep(name, retain_days, None, None, None, retain_days))
     done = await clear(engine, keeps.values(), batch=batch)
     timers = await by_batches(engine, _TIMERS, batch, days=retain_days)
     return Swept(**done, timers=timers, workers=gone, runs=left)

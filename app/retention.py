@@ -15,6 +15,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.endpoints import Endpoint
+from app.files.purge import FORGET
 
 BATCH = 1000
 
@@ -56,6 +57,18 @@ _DELIVERIES = text(
         SELECT id FROM delivery
         WHERE endpoint = :endpoint AND created_at < {_OLD} AND ended_at < {_OLD}
           AND status IN ('sent', 'withheld', 'dead') AND content->>'erased' IS NULL
+        LIMIT :batch FOR UPDATE SKIP LOCKED)
+    """  # noqa: S608 - constants only
+)
+
+#: The bytes follow: see app/files/purge.py. What an open dialog has read is needed for its replays.
+_FILES = text(
+    f"""
+    UPDATE file SET {FORGET} WHERE id IN (
+        SELECT f.id FROM file f
+        WHERE f.endpoint = :endpoint AND f.created_at < {_OLD} AND f.state <> 'deleted'
+          AND NOT EXISTS (
+              SELECT 1 FROM dialog d WHERE d.conversation_id = f.conversation_id AND d.ended_at IS NULL)
         LIMIT :batch FOR UPDATE SKIP LOCKED)
     """  # noqa: S608 - constants only
 )
@@ -106,6 +119,7 @@ class Keep:
     transcripts: float | None
     analytics: float | None
     profiles: float | None
+    files: float | None
 
 
 def keep_of(endpoint: Endpoint, retain_days: float) -> Keep:
@@ -119,6 +133,7 @@ def keep_of(endpoint: Endpoint, retain_days: float) -> Keep:
         transcripts=smallest(retention.transcripts),
         analytics=smallest(retention.analytics),
         profiles=smallest(profile_ttl),
+        files=smallest(retention.files, retention.events, retention.transcripts, retain_days),
     )
 
 
@@ -130,7 +145,7 @@ def smallest(*days: float) -> float | None:
 async def clear(engine: AsyncEngine, keeps: Iterable[Keep], *, batch: int = BATCH) -> dict[str, int]:
     """Delete what is too old; rows of each kind."""
     done = dict.fromkeys(
-        ("bodies", "journal_entries", "dialogs", "deliveries", "transcripts", "marks", "profiles"), 0
+        ("bodies", "journal_entries", "dialogs", "deliveries", "transcripts", "marks", "profiles", "files"), 0
     )
     for keep in keeps:
         plan: Sequence[tuple[str, TextClause, float | None]] = (
@@ -141,6 +156,7 @@ async def clear(engine: AsyncEngine, keeps: Iterable[Keep], *, batch: int = BATC
             ("transcripts", _TRANSCRIPTS, keep.transcripts),
             ("marks", _MARKS, keep.analytics),
             ("profiles", _PROFILES, keep.profiles),
+            ("files", _FILES, keep.files),
         )
         for name, statement, days in plan:
             if days is not None:

@@ -47,6 +47,8 @@ class Sealer:
 
     def open_piece(self, content: bytes, place: bytes) -> bytes:
         """The piece. Raises ConfigurationError where no key fits, or it belongs elsewhere."""
+        if len(content) <= _NONCE:
+            raise ConfigurationError("something of what is stored is missing")
         return self._decrypt(content, place)
 
     def open(self, value: Any) -> Any:

@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     admin_url: str | None = None
     """Where people reach the admin port, when a proxy stands before it: https://parley.example.com."""
     public_url: str | None = None
+    files_key: SecretStr | None = None
+    """Signs the URLs of files; older ones after a comma. Without one it is in `files.key` in `home`."""
     endpoints: Path = Path("endpoints.yaml")
     sandbox_port: int = Field(8088, ge=0, le=65535)
     prefect_port: int = Field(4200, ge=0, le=65535)

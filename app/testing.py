@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Literal
 
 from app.conversation.content import CARD_VERSION
@@ -29,7 +30,30 @@ from app.conversation.outcome import HandoverOutcome
 from app.conversation.rehearsal import NotReplayable, Rehearsal
 from app.gateway.rendering import choices, lead
 
-__all__ = ["NotReplayable", "Reply", "Talk", "converse"]
+__all__ = ["NotReplayable", "Reply", "Talk", "converse", "sent_file"]
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile(Attachment):
+    """A file that the user sends in a test."""
+
+    content: bytes = b""
+
+
+def sent_file(content: bytes, *, name: str = "file", type: str = "application/octet-stream") -> SentFile:
+    """A file for `talk.says("", attachments=[…])`, which the bot can read."""
+    key = f"test/{sha256(content).hexdigest()[:32]}"
+    url = f"https://parley.test/files/{key[5:]}"
+    return SentFile(
+        type=type,
+        name=name,
+        url=url,
+        size=len(content),
+        state="stored",
+        scan="clean",
+        file=key,
+        content=content,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +74,7 @@ class Reply:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Reply:
         """From an `output` entry's content."""
-        options = choices(content)
+        options = [choice for choice in choices(content) if "submit" not in choice]
         typed = content.get("type") is not None
         return cls(
             text=lead(content) if typed else content["text"],
@@ -108,6 +132,7 @@ class Talk:
         self._dialogs = 0
         self._rehearsal: Rehearsal | None = None
         self._news: dict[str, Any] = {}
+        self._files: dict[str, bytes] = {}
         self._need: Need = Finished()
         self.replies: list[Reply] = []
 
@@ -137,6 +162,9 @@ class Talk:
             raise AssertionError(
                 "A human has the conversation: the bot gets no messages until talk.handed_over()."
             )
+        for attachment in message.attachments:
+            if isinstance(attachment, SentFile):
+                self._files[str(attachment.file)] = attachment.content
         if not isinstance(self._need, Receive):
             self._begin()
         news, self._news = self._news, {}
@@ -234,7 +262,9 @@ class Talk:
             contact=copy_json(self._contact),
             card_version=self._card_version,
         )
-        self._rehearsal = Rehearsal(self._bot, start, clock=lambda: self._now, steps=self._steps)
+        self._rehearsal = Rehearsal(
+            self._bot, start, clock=lambda: self._now, steps=self._steps, files=self._files
+        )
 
     def _feed(self, kind: str, content: dict[str, Any], *, name: str | None = None) -> list[Reply]:
         rehearsal = self._rehearsal

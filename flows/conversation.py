@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
-from app.conversation.services import Work
+from app.conversation.services import FETCH_PAUSES, FETCHES, Attempt, PlainHost, Work
 from app.errors import ParleyError
 from app.worker.runs import Job, Retrying
 from flows.turn_runs import turn_run
@@ -32,6 +32,10 @@ RETRIES = 8
 
 class StepDidNotRun(ParleyError):
     """The step did not come to an end."""
+
+
+class FileNotThere(ParleyError):
+    """The file could not be had this time."""
 
 
 class DeliveryUnsettled(ParleyError):
@@ -83,6 +87,37 @@ class PrefectHost:
             if begun:
                 raise
             await work()  # Prefect could not run it: the step runs all the same
+
+    async def fetch(self, attempt: Attempt) -> None:
+        """Try to have a file, up to FETCHES times."""
+        tries = 0
+
+        async def once() -> bool:
+            nonlocal tries
+            tries += 1
+            return await attempt()
+
+        try:
+            with handed(once) as number:
+                await fetch(number)
+        except Exception:
+            if tries == 0:  # Prefect could not run it
+                await PlainHost().fetch(attempt)
+            elif tries < FETCHES:
+                raise
+
+
+@task(
+    name="fetch file",
+    retries=FETCHES - 1,
+    retry_delay_seconds=list(FETCH_PAUSES),
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+async def fetch(number: int) -> None:
+    """One file that the user sent."""
+    if not await _work[number]():
+        raise FileNotThere
 
 
 @task(name="step", task_run_name="{step_name}", cache_policy=NO_CACHE, persist_result=False)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from app.commands.common import print_json, print_table, read_settings
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.commands.common import print_json, print_table, read_endpoints_file, read_settings
 from app.commands.database import with_database
-from app.contacts.erase import erase
+from app.contacts.erase import Erased, erase
 from app.contacts.find import Wanted, export, find_contacts
 from app.errors import ConfigurationError
+from app.files.purge import purge
+from app.files.store import open_store
 
 
 def wanted(id: str | None, email: str | None, phone: str | None, endpoint: str | None) -> Wanted:
@@ -46,7 +50,14 @@ def run_erase(who: Wanted, *, yes: bool) -> None:
         columns = ["id", "endpoint", "identity", "conversations"]
         print_table(f"{len(found)} contacts would be erased", columns, found)
         raise ConfigurationError("nothing was erased: add --yes to erase them, there is no way back")
-    erased = with_database(settings, lambda engine: erase(engine, who))
+    files = read_endpoints_file(settings).files
+
+    async def erase_all(engine: AsyncEngine) -> Erased:
+        done = await erase(engine, who)
+        await purge(engine, open_store(files, settings.home), most=1_000_000)
+        return done
+
+    erased = with_database(settings, erase_all)
     print(f"{len(erased.contacts)} contacts erased, with {len(erased.conversations)} conversations")  # noqa: T201
     if erased.runs:
         print("Prefect still names 8x8's conversation ids in these runs:", file=sys.stderr)  # noqa: T201

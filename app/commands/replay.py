@@ -10,18 +10,21 @@ from app.commands.common import print_json, print_table, read_endpoints_file, re
 from app.commands.database import with_database
 from app.commands.deliveries import parse_since
 from app.conversation.replay_stored import replay_stored
+from app.files.store import open_store
 
 
 def run(*, endpoint: str | None, since: str | None, as_json: bool) -> int:
     """Replay stored dialogs and print those that don't fit. Returns the exit code: 1 when one doesn't."""
     settings = read_settings()
-    endpoints = read_endpoints_file(settings).by_name()
+    file = read_endpoints_file(settings)
+    endpoints = file.by_name()
+    store = open_store(file.files, settings.home)
     versions = {name: each.adaptive_card_version for name, each in endpoints.items()}
     begun = parse_since(since, datetime.now(UTC)) if since else None
     report = with_database(
         settings,
         lambda engine: replay_stored(
-            engine, load_bot, since=begun, endpoint=endpoint, card_versions=versions
+            engine, load_bot, since=begun, endpoint=endpoint, card_versions=versions, read=store.get
         ),
     )
     if as_json:

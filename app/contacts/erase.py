@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import BigInteger
 
 from app.contacts.find import Wanted, conversations_of, find
+from app.files.purge import FORGET
 
 _IDS = bindparam("ids", type_=ARRAY(BigInteger))
 
@@ -33,6 +34,8 @@ _STATEMENTS = [
             SELECT id FROM dialog WHERE conversation_id = ANY(:ids))""",
         "DELETE FROM message WHERE conversation_id = ANY(:ids)",
         "DELETE FROM delivery WHERE conversation_id = ANY(:ids)",
+        f"""UPDATE file SET {FORGET}
+            WHERE conversation_id = ANY(:ids) AND state <> 'deleted'""",  # noqa: S608 - a constant
         "DELETE FROM timer WHERE conversation_id = ANY(:ids)",
         """UPDATE event SET body = NULL, payload = NULL, processed_at = COALESCE(processed_at, now()),
             outcome = 'erased' WHERE conversation_id = ANY(:ids)""",

@@ -7,16 +7,22 @@ from app.conversation.draft import Draft
 from app.conversation.handover.opening import ask
 from app.conversation.inputs import Input, session_expired
 from app.conversation.modes import Modes
-from app.conversation.state import WaitingEvent
+from app.conversation.state import ConversationState, WaitingEvent
+from app.endpoints import Endpoint
 from app.gateway.meaning import StateChange, UserInput
+
+
+def goes_to_bot(state: ConversationState, endpoint: Endpoint, found: Input, modes: Modes) -> bool:
+    """Whether an input is the bot's, as ops want it. What services inject always is."""
+    return modes.receiver(state, endpoint) == "bot" or not isinstance(found.meaning, UserInput | StateChange)
 
 
 def bypasses_bot(draft: Draft, found: Input, modes: Modes) -> bool:
     """Whether ops want an input to go elsewhere; then it has gone. What services inject stays the bot's."""
     state, event, meaning = draft.state, found.event, found.meaning
-    receiver = modes.receiver(state, draft.endpoint)
-    if receiver == "bot" or not isinstance(meaning, UserInput | StateChange):
+    if goes_to_bot(state, draft.endpoint, found, modes):
         return False
+    receiver = modes.receiver(state, draft.endpoint)
     if isinstance(meaning, StateChange):  # "conversation active", which would start the bot
         dialogs.take_note(draft, event)
         return True

@@ -24,7 +24,7 @@ from app.conversation.content import CARD_VERSION
 from app.conversation.isolation import Isolation
 from app.conversation.journal import FED, Entry
 from app.conversation.jsonvalue import check_json, copy_json, keep_json
-from app.conversation.needs import Diverged, Failed, Finished, Need
+from app.conversation.needs import Diverged, Failed, Finished, Need, ReadFile
 from app.conversation.tape import Tape, described
 from app.errors import BotError
 
@@ -111,6 +111,17 @@ class Driver:
         if entry.kind not in FED:
             raise ValueError(f"An entry of kind {entry.kind} is made by the bot, not fed to it.")
         self._tape.entries.append(entry)
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The bytes of files that were provided."""
+        return dict(self._tape.files)
+
+    def provide(self, key: str, content: bytes) -> None:
+        """Give the bytes of a file that the bot reads: what `ReadFile` asked for."""
+        self._tape.files[key] = content
+        if isinstance(self._tape.need, ReadFile):
+            self._tape.need = None
 
     def drain(self) -> list[tuple[int, Entry]]:
         """What the bot did since the last drain, with positions: output, step and handover entries."""

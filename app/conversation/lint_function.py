@@ -108,6 +108,8 @@ class FunctionLinter(ast.NodeVisitor):
         method = self._scope.chat_method(node)
         if method is not None:
             return method in AWAITED
+        if self._scope.reads_file(node):
+            return True
         function = self._scope.function(node.func)
         return isinstance(function, ast.AsyncFunctionDef) or self._scope.passes_chat(node)
 
@@ -130,6 +132,11 @@ class FunctionLinter(ast.NodeVisitor):
         elif self._module.dotted(node.func) in _DEFERRED:
             self._visit_step(node)
             return
+        elif self._scope.reads_file(node):
+            if node not in self._awaited:
+                self._say(node, "not-awaited", f"{ast.unparse(node)} does nothing without `await` before it")
+            if self._closing:
+                self._in_closing(node)
         else:
             if self._closing and self._scope.passes_chat(node):
                 self._in_closing(node)

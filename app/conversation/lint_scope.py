@@ -36,9 +36,13 @@ def likely_chat(function: Function, module: BotModule) -> frozenset[str]:
 
 
 def _is_chat(annotation: ast.expr | None, module: BotModule) -> bool:
+    return _is_named(annotation, "Chat", module)
+
+
+def _is_named(annotation: ast.expr | None, name: str, module: BotModule) -> bool:
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        return annotation.value.split(".")[-1] == "Chat"
-    return annotation is not None and (module.dotted(annotation) or "").split(".")[-1] == "Chat"
+        return annotation.value.split(".")[-1] == name
+    return annotation is not None and (module.dotted(annotation) or "").split(".")[-1] == name
 
 
 class Scope:
@@ -56,6 +60,40 @@ class Scope:
             if isinstance(node, ast.stmt) and not isinstance(node, Function):
                 self.local |= set(bound_names(node))
         self._module = module
+        self.files = {each.arg for each in parameters if _is_named(each.annotation, "Attachment", module)}
+        self._find_files(function)
+
+    def _find_files(self, function: Function) -> None:
+        """The names that are given attachments: `files = message.attachments`, `for file in …`."""
+        for node in own_nodes(function):
+            match node:
+                case ast.Assign(targets=targets, value=value) if self._is_file(value):
+                    found: list[ast.expr] = targets
+                case (
+                    ast.AnnAssign(target=target, value=ast.expr() as value)
+                    | ast.NamedExpr(target=target, value=value)
+                    | ast.For(target=target, iter=value)
+                    | ast.comprehension(target=target, iter=value)
+                ) if self._is_file(value):
+                    found = [target]
+                case _:
+                    continue
+            self.files |= {
+                each.id for target in found for each in ast.walk(target) if isinstance(each, ast.Name)
+            }
+
+    def reads_file(self, node: ast.Call) -> bool:
+        """Whether this is the `read()` of a message's attachment."""
+        match node.func:
+            case ast.Attribute(value=value, attr="read"):
+                return not node.args and not node.keywords and self._is_file(value)
+        return False
+
+    def _is_file(self, node: ast.expr) -> bool:
+        """Whether this comes from `….attachments`, or is a parameter annotated as Attachment."""
+        if any(isinstance(each, ast.Attribute) and each.attr == "attachments" for each in ast.walk(node)):
+            return True
+        return any(isinstance(each, ast.Name) and each.id in self.files for each in ast.walk(node))
 
     def chat_method(self, node: ast.Call) -> str | None:
         """The name of the Chat's method that this calls."""

@@ -2,35 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.conversation.jsonvalue import copy_json
+from app.errors import FileUnavailable
+
+#: Gives the bytes of a stored file by its key. Chat's own, so that a bot may await it.
+ReadFile = Callable[[str], Coroutine[Any, Any, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that came with a message. `url` is 8x8's pre-signed one, which expires."""
+    """A file that came with a message.
+
+    `state` is "stored" (it can be read; `type` is the media type that its bytes say, `size` in bytes, `url`
+    opens it for a time), "infected" or "failed" (`reason` says why in one word; see docs/bots.md), or None
+    where it was not fetched: what is sent while a human has the conversation. `scan` is "clean" or
+    "not_scanned". `name` is what the sender calls it.
+    """
 
     id: str | None = None
     type: str | None = None
     name: str | None = None
     url: str | None = None
+    size: int | None = None
+    state: str | None = None
+    reason: str | None = None
+    scan: str | None = None
+    file: str | None = field(default=None, repr=False)
+    """Its key in the storage."""
+    reader: ReadFile | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Attachment:
-        """From {"id", "type", "name", "url"}, or with 8x8's names `fileName` and `preSignedUrl`."""
+    def from_json(cls, value: Mapping[str, Any], reader: ReadFile | None = None) -> Attachment:
+        """From what `to_json` gives, or with 8x8's names `fileName` and `preSignedUrl`."""
         return cls(
             id=value.get("id"),
             type=value.get("type"),
             name=value.get("name") or value.get("fileName"),
             url=value.get("url") or value.get("preSignedUrl"),
+            size=value.get("size"),
+            state=value.get("state"),
+            reason=value.get("reason"),
+            scan=value.get("scan"),
+            file=value.get("file"),
+            reader=reader,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """{"id", "type", "name", "url"}."""
-        return {"id": self.id, "type": self.type, "name": self.name, "url": self.url}
+        """{"id", "type", "name", "url"}, and of a file that was fetched "size", "state" and so on."""
+        about = {
+            "size": self.size,
+            "state": self.state,
+            "reason": self.reason,
+            "scan": self.scan,
+            "file": self.file,
+        }
+        return {
+            "id": self.id,
+            "type": self.type,
+            "name": self.name,
+            "url": self.url,
+            **{name: value for name, value in about.items() if value is not None},
+        }
+
+    def read(self) -> Coroutine[Any, Any, bytes]:
+        """The file's bytes: `content = await file.read()`. Raises FileUnavailable where it isn't stored."""
+        if self.state != "stored" or self.file is None or self.reader is None:
+            raise FileUnavailable(self.reason or "not_fetched")
+        return self.reader(self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +98,11 @@ class Message:
     session_id: str | None = None
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Message:
-        """From {"kind", "text", "payload", "data", "attachments", "cards"}; any may be missing or null."""
+    def from_json(cls, value: Mapping[str, Any], reader: ReadFile | None = None) -> Message:
+        """From {"kind", "text", "payload", "data", "attachments", "cards"}; any may be missing or null.
+
+        `reader` gives the bytes of its files.
+        """
         data = value.get("data")
         attachments = value.get("attachments")
         cards = value.get("cards")
@@ -65,7 +110,7 @@ class Message:
             value.get("text") or "",
             value.get("payload"),
             value.get("kind") or "text",
-            tuple(map(Attachment.from_json, attachments)) if attachments else (),
+            tuple(Attachment.from_json(each, reader) for each in attachments or ()),
             copy_json(data) if data else {},
             tuple(copy_json(cards)) if cards else (),
             value.get("author") or "user",

@@ -1,6 +1,7 @@
 """What a driver hands back when it can't go on by itself.
 
-`Receive`, `RunSteps` and `Handover` wait for something to be fed; `Finished`, `Failed` and `Diverged` end it.
+`Receive`, `RunSteps` and `Handover` wait for something to be fed, `ReadFile` for a file's bytes; `Finished`,
+`Failed` and `Diverged` end it.
 """
 
 from __future__ import annotations
@@ -79,6 +80,13 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadFile:
+    """Provide the bytes of the stored file with this key. Nothing of it is journaled."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The bot returned: the dialog is over; with `ends_session` (`chat.end()`) the session too."""
 
@@ -109,4 +117,4 @@ class Diverged:
     position: int
 
 
-Need = Receive | RunSteps | Handover | Finished | Failed | Diverged
+Need = Receive | RunSteps | Handover | ReadFile | Finished | Failed | Diverged

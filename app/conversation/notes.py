@@ -15,6 +15,9 @@ from app.gateway import meaning as gateway
 #: Details of the user that make the contact's profile.
 _PROFILE = ("name", "userId", "email", "phone", "company", "caseId", "language", "timezoneOffset")
 
+#: What a transcript keeps of a file.
+_OF_FILE = ("id", "type", "name", "size", "state", "reason", "scan")
+
 
 def note(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning) -> str:
     """Take over what the event says; the outcome to store with it."""
@@ -160,9 +163,12 @@ def identity(external_id: str, user_id: Any, msisdn: str | None, channel: str | 
 
 
 def extras(message: dict[str, Any]) -> dict[str, Any]:
-    """What a transcript keeps of a message beside its text."""
-    return {
+    """What a transcript keeps of a message beside its text. Of a file no URL: who has one may read it."""
+    kept = {
         name: value
         for name, value in message.items()
         if name not in ("text", "kind") and value not in (None, [], {})
     }
+    if files := kept.get("attachments"):
+        kept["attachments"] = [{name: each[name] for name in _OF_FILE if name in each} for each in files]
+    return kept

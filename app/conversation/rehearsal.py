@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from app.conversation.driver import Bot, DialogStart, Driver
 from app.conversation.journal import Entry
-from app.conversation.needs import Diverged, Failed, Handover, Need, Receive, RunSteps, StepCall
+from app.conversation.needs import Diverged, Failed, Handover, Need, ReadFile, Receive, RunSteps, StepCall
 from app.conversation.step import run_step
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class NotReplayable(AssertionError):
 
 
 class Rehearsal:
-    """One dialog. `clock` gives the time, `steps` other functions for steps, by name."""
+    """One dialog. `clock` gives the time, `steps` other functions for steps by name, `files` bytes by key."""
 
     def __init__(
         self,
@@ -37,11 +37,13 @@ class Rehearsal:
         *,
         clock: Callable[[], datetime],
         steps: Mapping[str, Callable[..., Any]],
+        files: Mapping[str, bytes] | None = None,
     ) -> None:
         self._bot = bot
         self._start = start
         self._clock = clock
         self._steps = steps
+        self._files = files if files is not None else {}
         self._driver = Driver(bot, start, [], now=clock)
 
     @property
@@ -74,7 +76,7 @@ class Rehearsal:
         self._driver.close()
 
     def _run(self) -> Need:
-        need = self._driver.run()
+        need = self._reading(self._driver)
         if isinstance(need, Failed):
             raise need.error
         if isinstance(need, Diverged):
@@ -82,10 +84,16 @@ class Rehearsal:
         self._compare(need)
         return need
 
+    def _reading(self, driver: Driver) -> Need:
+        """What the bot needs but for files, which it gets."""
+        while isinstance(need := driver.run(), ReadFile):
+            driver.provide(need.key, self._files[need.key])
+        return need
+
     def _compare(self, need: Need) -> None:
         entries = self.entries
         with Driver(self._bot, self._start, entries, now=self._clock, strict=True) as again:
-            need_again = again.run()
+            need_again = self._reading(again)
             produced = again.drain()
             session = again.session
         if isinstance(need_again, Diverged):

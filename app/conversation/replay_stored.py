@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.conversation.content import CARD_VERSION
 from app.conversation.driver import Bot, DialogStart
 from app.conversation.journal import Entry
-from app.conversation.needs import Diverged, Failed
+from app.conversation.needs import Diverged, Failed, ReadFile
 from app.conversation.privacy.sealed import opened_entry
 from app.conversation.replay_check import check
 from app.database.tables import metadata
 from app.errors import ConfigurationError
+from app.files.store import NoSuchFile, StorageFailed
 from app.sealing import unseal
 
 _DIALOG = metadata.tables["dialog"]
@@ -63,11 +64,13 @@ async def replay_stored(
     since: datetime | None = None,
     endpoint: str | None = None,
     card_versions: Mapping[str, str] | None = None,
+    read: Callable[[str], Awaitable[bytes]] | None = None,
 ) -> Report:
     """Replay every open dialog, and with `since` also the ended ones that began then or later.
 
     `load_bot` gives the bot of a `module:function`, or raises ConfigurationError. Dialogs that had diverged
-    already are left out. `card_versions`: `adaptive_card_version` by endpoint. Reads only.
+    already are left out. `card_versions`: `adaptive_card_version` by endpoint. `read` gives the bytes of a
+    stored file by its key, or raises StorageFailed. Reads only.
     """
     bots: dict[str, Bot | ConfigurationError] = {}
     replayed = []
@@ -81,7 +84,7 @@ async def replay_stored(
                 Entry(row.kind, *opened_entry(row.name, row.content), row.at, row.event_id) for row in rows
             ]
             version = (card_versions or {}).get(dialog.endpoint, CARD_VERSION)
-            replayed.append(_replay(dialog, bots[dialog.bot], entries, version))
+            replayed.append(await _replay(dialog, bots[dialog.bot], entries, version, read))
     return Report(tuple(replayed))
 
 
@@ -108,7 +111,13 @@ def _loaded(load_bot: Callable[[str], Bot], path: str) -> Bot | ConfigurationErr
         return error
 
 
-def _replay(dialog: Any, bot: Bot | ConfigurationError, entries: list[Entry], card_version: str) -> Replayed:
+async def _replay(
+    dialog: Any,
+    bot: Bot | ConfigurationError,
+    entries: list[Entry],
+    card_version: str,
+    read: Callable[[str], Awaitable[bytes]] | None,
+) -> Replayed:
     about = (dialog.id, dialog.endpoint, dialog.external_id, dialog.bot, dialog.status)
     if isinstance(bot, ConfigurationError):
         return Replayed(*about, "unloadable", None, str(bot))
@@ -120,7 +129,14 @@ def _replay(dialog: Any, bot: Bot | ConfigurationError, entries: list[Entry], ca
         contact=unseal(dialog.contact_data),
         card_version=card_version,
     )
-    found = check(bot, start, entries, status=dialog.status)
+    files: dict[str, bytes] = {}
+    while isinstance(found := check(bot, start, entries, status=dialog.status, files=files), ReadFile):
+        try:
+            if read is None:
+                raise NoSuchFile
+            files[found.key] = await read(found.key)
+        except StorageFailed as error:
+            return Replayed(*about, "unloadable", None, f"a file that the bot reads: {error}")
     if isinstance(found, Diverged):
         return Replayed(*about, "diverged", found.position, found.reason)
     if isinstance(found, Failed):

@@ -17,10 +17,17 @@ from app.conversation.indicators import Indicators
 from app.conversation.modes import Modes
 from app.conversation.pauses import Pauses
 from app.endpoints import Endpoint
+from app.files.service import FileService
 from app.gateway.client import GatewayClient
 from app.stats import Stats
 
 Work = Callable[[], Awaitable[None]]
+#: True when there is nothing more to try.
+Attempt = Callable[[], Awaitable[bool]]
+
+#: How often a file is tried, and the seconds between two tries.
+FETCHES = 4
+FETCH_PAUSES = (0.3, 1.0, 3.0)
 
 
 class Host(Protocol):
@@ -29,6 +36,9 @@ class Host(Protocol):
     async def step(self, name: str, work: Work) -> None:
         """Run a bot's step."""
 
+    async def fetch(self, attempt: Attempt) -> None:
+        """Try to have a file, up to FETCHES times."""
+
 
 class PlainHost:
     """Runs work as it is."""
@@ -36,6 +46,14 @@ class PlainHost:
     async def step(self, name: str, work: Work) -> None:
         """Run a bot's step."""
         await work()
+
+    async def fetch(self, attempt: Attempt) -> None:
+        """Try to have a file, up to FETCHES times."""
+        for pause in FETCH_PAUSES:
+            if await attempt():
+                return
+            await asyncio.sleep(pause)
+        await attempt()
 
 
 def utc_now() -> datetime:
@@ -54,6 +72,8 @@ class Services:
     bots: Callable[[str], Bot]
     executor: Executor
     pauses: Pauses
+    files: FileService | None = None
+    """Without it files are not fetched, and bots can read none."""
     modes: Modes = field(default_factory=Modes)
     stats: Stats = field(default_factory=Stats)
     now: Callable[[], datetime] = utc_now

@@ -12,7 +12,17 @@ from datetime import datetime
 from typing import Any
 
 from app.conversation.journal import Entry
-from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive, StepCall, StepSpec
+from app.conversation.needs import (
+    Diverged,
+    Failed,
+    Finished,
+    Handover,
+    Need,
+    ReadFile,
+    Receive,
+    StepCall,
+    StepSpec,
+)
 from app.errors import BotError
 
 
@@ -40,6 +50,8 @@ class Tape:
         self.produced: list[tuple[int, Entry]] = []
         self.need: Need | None = None
         self.closed = False
+        self.files: dict[str, bytes] = {}
+        """What files say that the bot has read; given from outside, at every replay."""
         self.private = 0
         """How many private stretches the bot is in, one within the other."""
         self._dialog_key = dialog_key
@@ -134,6 +146,13 @@ class Tape:
         entries.append(entry)
         self.produced.append((place, entry))
         self.place = place + 1
+
+    def read(self, key: str) -> bytes | None:
+        """What a stored file says; None when it isn't known yet."""
+        content = self.files.get(key)
+        if content is None:
+            self.need = ReadFile(key)
+        return content
 
     def end(self) -> None:
         """The bot ends the session: nothing may follow."""

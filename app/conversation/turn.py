@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from app.conversation import dialog as dialogs
-from app.conversation.bypass import bypasses_bot
+from app.conversation.attachments import Attachments
+from app.conversation.bypass import bypasses_bot, goes_to_bot
 from app.conversation.commit import commit
 from app.conversation.draft import RESERVED, Draft
 from app.conversation.driver import Driver
@@ -27,6 +28,7 @@ from app.conversation.handover.following import (
     time_passed,
 )
 from app.conversation.inputs import (
+    Input,
     as_input,
     find_input,
     is_call,
@@ -35,11 +37,12 @@ from app.conversation.inputs import (
     session_expired,
 )
 from app.conversation.journal import THINKING, Entry
-from app.conversation.needs import Diverged, Failed, RunSteps
+from app.conversation.needs import Diverged, Failed, Need, RunSteps
 from app.conversation.notes import keep_storage, state_change
 from app.conversation.outbox import Outbox
 from app.conversation.privacy.guarding import Guard
 from app.conversation.quarantine import DEATHS_ALLOWED, TRIAL, alone, begin_trial, quarantine
+from app.conversation.reading import advance, has_files
 from app.conversation.services import Host, Services
 from app.conversation.state import ConversationState, TimerState, WaitingEvent
 from app.conversation.steps import run_steps
@@ -69,6 +72,8 @@ class Turns:
         """When the input arrived that was taken last."""
         self._muted = False
         self._transforming = Transforming(services, state)
+        self._attachments = Attachments(services, state)
+        self._cancelling: dict[str, bytes] = {}
         self._ready: dict[int, Ready] = {}
 
     @property
@@ -122,7 +127,7 @@ class Turns:
             (timer, await asking.ask(self._services, self._state, timer))
             for timer in due_timers(self._state, self._services.now())
         ]
-        await self._prepare()
+        await self._prepare(host)
         self._muted = self._services.modes.mode(self._endpoint.name) == "silent" and not self._resuming
         draft = self._draft()
         if self._state.deaths >= DEATHS_ALLOWED:
@@ -177,9 +182,10 @@ class Turns:
                     continue
                 if receive_timer_due(state, event.received_at):
                     return self._time_out(draft)
-                if self._transforming.needs_preparing(found) and event.id not in self._ready:
+                if self._unprepared(found):
                     return False  # it is the first that waits, once these notes are committed
-                ready = self._ready.pop(event.id, None) or self._transforming.plain(found)
+                ready = self._ready.pop(event.id, None)
+                ready = ready or self._transforming.plain(self._attachments.filled(found))
                 if not ready.dropped:
                     self._take(draft, ready)
                     return True
@@ -195,13 +201,35 @@ class Turns:
                     return draft.drive
         return receive_timer_due(state, draft.now) and self._time_out(draft)
 
-    async def _prepare(self) -> None:
-        """Have the next input transformed."""
-        if self._endpoint.transformers.input is None or self._resuming:
+    async def _prepare(self, host: Host) -> None:
+        """Have the next input's files fetched, and have it transformed."""
+        if self._resuming:
             return
+        await self._read_for_cancelling()
         found = find_input(self._state, self._endpoint, self._waiting)
-        if found is not None and self._transforming.needs_preparing(found):
-            self._ready[found.event.id] = await self._transforming.input(found)
+        if found is None:
+            return
+        if self._attachments.wants(found) and goes_to_bot(
+            self._state, self._endpoint, found, self._services.modes
+        ):
+            await self._attachments.have(found, host)
+        if self._transforming.needs_preparing(found):
+            self._ready[found.event.id] = await self._transforming.input(self._attachments.filled(found))
+
+    async def _read_for_cancelling(self) -> None:
+        """Read the files that the bot has read, for its own `cancel_when`: that can't wait for them."""
+        handover, files = self._state.handover, self._services.files
+        if files is None or handover is None or "cancel" not in handover.settings["wants"]:
+            return
+        if self._state.dialog is not None and has_files(self._state.dialog.entries):
+            with suppress(ConfigurationError), dialogs.drive(self._services, self._state) as driver:
+                await advance(driver, files.reader)
+                self._cancelling = driver.files
+
+    def _unprepared(self, found: Input) -> bool:
+        """Whether something must happen to an input before it is taken."""
+        transform = self._transforming.needs_preparing(found) and found.event.id not in self._ready
+        return transform or self._attachments.wants(found)
 
     def _handover_moved(self, draft: Draft) -> bool:
         """Whether the handover has something for the bot: a signal for a handler, or its outcome."""
@@ -223,6 +251,8 @@ class Turns:
             return False
         try:
             with dialogs.drive(self._services, self._state) as driver:
+                for key, content in self._cancelling.items():
+                    driver.provide(key, content)
                 return dialogs.cancels(driver, str(meaning.message.get("text") or ""))
         except Exception as error:  # the bot's own, and no reason to lose what the user wrote
             draft.incident("bot_failed", dialog=dialog.id, error=f"{type(error).__name__} in cancel_when")
@@ -284,7 +314,7 @@ class Turns:
     async def _drive(self, driver: Driver, draft: Draft, host: Host) -> None:
         deadline = asyncio.get_running_loop().time() + self._endpoint.turn_timeout
         while True:
-            need = driver.run()
+            need = await self._advance(driver, deadline)
             if isinstance(need, Diverged) and dialogs.restart(draft, need):
                 driver.close()
                 driver = dialogs.drive(self._services, self._state)
@@ -321,6 +351,15 @@ class Turns:
                 dialogs.rest(draft, Failed(TurnTimedOut(), "turn_timeout"))
                 await self._commit(draft, turn=True)
                 return
+
+    async def _advance(self, driver: Driver, deadline: float) -> Need:
+        """What the bot needs next; files that it reads are read on the way."""
+        reader = self._services.files.reader if self._services.files is not None else None
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await advance(driver, reader)
+        except TimeoutError:
+            return Failed(TurnTimedOut(), "turn_timeout")
 
     def _think(self, produced: list[tuple[int, Entry]]) -> None:
         """Show that the bot is thinking, where it said so before a step."""

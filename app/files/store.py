@@ -1,6 +1,7 @@
 """Where the bytes of files are: a folder, S3 (or compatible), Azure Blob Storage, Google Cloud Storage.
 
-A thin layer over obstore. An object's key is random (see `new_key`): it says nothing about whose file it is.
+A thin layer over obstore. An object's key is random (see `new_key`): it says nothing about whose file it is,
+only whether it is encrypted (see sealed.py), which `put`, `get` and `stream` do by themselves.
 Every object has a row in the table `file` before it is written and until it is deleted.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +20,16 @@ from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from app.endpoints_storage import S3, Azure, Files, Google, LocalFolder
 from app.errors import ConfigurationError, ParleyError
+from app.files.sealed import SEALED, one, seal, unseal_pieces
 
 if TYPE_CHECKING:  # they are types alone
     from obstore.store import AzureConfig, ClientConfig, GCSConfig, RetryConfig, S3Config
 
 #: Bytes that are handed on at a time.
 CHUNK = 256 * 1024
+
+#: Parts of an upload: what S3 takes at least.
+_PART = 5 * 1024 * 1024
 
 _CLIENT: ClientConfig = {"connect_timeout": "5s", "timeout": "60s"}
 _RETRIES: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=15)}
@@ -44,25 +49,26 @@ class FileStore:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
-    async def put(self, key: str, content: bytes | Path) -> None:
-        """Store bytes, or a file on disk (read piece by piece); it is there as a whole or not at all."""
+    async def put(self, key: str, content: bytes | AsyncIterable[bytes]) -> None:
+        """Store bytes, or what comes piece by piece; it is there as a whole or not at all."""
+        if key.endswith(SEALED):
+            content = seal(one(content) if isinstance(content, bytes) else content)
         try:
-            await obstore.put_async(self._store, key, content)
+            await obstore.put_async(self._store, key, content, chunk_size=_PART, max_concurrency=2)
         except (BaseError, OSError, ValueError) as error:
             raise _failed("put", error) from None
 
     async def get(self, key: str) -> bytes:
         """The whole object. Raises NoSuchFile."""
-        try:
-            found = await obstore.get_async(self._store, key)
-            return bytes(await found.bytes_async())
-        except FileNotFoundError:
-            raise NoSuchFile from None
-        except (BaseError, OSError, ValueError) as error:
-            raise _failed("get", error) from None
+        return b"".join([piece async for piece in self.stream(key)])
 
     async def stream(self, key: str) -> AsyncIterator[bytes]:
         """The object piece by piece. Raises NoSuchFile before the first piece."""
+        pieces = self._pieces(key)
+        async for piece in unseal_pieces(pieces) if key.endswith(SEALED) else pieces:
+            yield piece
+
+    async def _pieces(self, key: str) -> AsyncIterator[bytes]:
         try:
             found = await obstore.get_async(self._store, key)
             async for piece in found.stream(min_chunk_size=CHUNK):
@@ -106,10 +112,23 @@ def _failed(what: str, error: Exception) -> StorageFailed:
     return StorageFailed(f"The storage of files failed to {what}: {type(error).__name__}")
 
 
-def new_key() -> str:
-    """A key that nobody guesses; the first two characters spread objects over folders."""
-    key = secrets.token_hex(16)
-    return f"{key[:2]}/{key}"
+def new_key(*, sealed: bool = False) -> str:
+    """A key that nobody guesses; the first two characters spread objects over folders.
+
+    `sealed`: what is put under it is encrypted with PARLEY_ENCRYPTION_KEY.
+    """
+    number = secrets.token_hex(16)
+    return f"{number[:2]}/{number}{SEALED if sealed else ''}"
+
+
+def number_of(key: str) -> str:
+    """What a URL names the file by: 32 hexadecimal digits."""
+    return key.partition("/")[2].removesuffix(SEALED)
+
+
+def smaller_folder(key: str) -> str:
+    """Below which an image's smaller copies are."""
+    return f"{number_of(key)[:2]}/{number_of(key)}.smaller"
 
 
 def open_store(files: Files, home: Path) -> FileStore:

@@ -11,6 +11,8 @@ import structlog
 
 from app.contacts.sealed import identities_of
 from app.database.engine import RECEIVER
+from app.files.sealed import SEALED
+from app.files.serving import StoredFile
 from app.receiver import inbox
 from app.receiver.gauges import READ
 from app.receiver.inbox import Arrival, Stored, Unavailable
@@ -50,6 +52,8 @@ INSERT INTO endpoint_state (endpoint, verified_at) VALUES ($1, now())
 ON CONFLICT (endpoint) DO UPDATE SET verified_at = excluded.verified_at
 """
 
+
+FILE = "SELECT key, name, type, size FROM file WHERE key = ANY($1) AND state = 'stored'"
 
 KNOWN_BODY = "SELECT body_sha256 FROM event WHERE endpoint = $1 AND event_id = $2"
 
@@ -138,6 +142,12 @@ class Database:
             lambda connection: connection.fetchrow(FIND, endpoint, session_id, user_id, known_as),
         )
         return None if row is None else Found(row["external_id"], row["control"], row["storage"])
+
+    async def stored_file(self, number: str) -> StoredFile | None:
+        """The stored file that a URL names so."""
+        keys = [f"{number[:2]}/{number}{end}" for end in ("", SEALED)]
+        row = await self._do(self._others, lambda connection: connection.fetchrow(FILE, keys))
+        return None if row is None else StoredFile(**dict(row))
 
     async def read_gauges(self) -> Mapping[str, Any]:
         """What the database knows of the whole installation: see gauges.py."""

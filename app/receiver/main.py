@@ -22,6 +22,9 @@ from app.database.engine import connect
 from app.database.schema import head
 from app.endpoints import Endpoints
 from app.errors import ConfigurationError
+from app.files.links import open_links
+from app.files.serving import FileServer, file_routes
+from app.files.store import open_store
 from app.gateway.key_service import KeyService
 from app.gateway.keys import KeyCache
 from app.processes import keep_out_of_collections
@@ -120,8 +123,13 @@ async def receiver(settings: Settings, endpoints: Endpoints, *, database_url: st
         listening = asyncio.create_task(reloader.listen(database_url))
         stack.callback(listening.cancel)
         calls = Calls(database, batcher, notifier, metrics)
+        files = FileServer(
+            open_store(endpoints.files, settings.home), open_links(settings), database.stored_file
+        )
+        stack.callback(files.close)
+        routes = [*call_routes(calls, tokens, metrics), *file_routes(files)]
         yield Receiver(
-            public=create_public_app(webhook, tokens, metrics, *call_routes(calls, tokens, metrics)),
+            public=create_public_app(webhook, tokens, metrics, *routes),
             admin=create_admin_app(partial(missing, database, head()), metrics, *pages.routes),
             reload=reloader.soon,
         )

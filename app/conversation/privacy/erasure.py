@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.conversation.changes import Changes
+from app.files.purge import FORGET
 
 _ERASED = "jsonb_build_object('erased', true)"
 #: Events that Parley itself will handle again keep what they say.
@@ -37,6 +38,12 @@ _STATEMENTS = [
         """UPDATE delivery_attempt a SET error = NULL FROM delivery d
             WHERE d.id = a.delivery_id AND d.conversation_id = :conversation
               AND (d.session_id = :session OR d.session_id IS NULL) AND a.error IS NOT NULL""",
+        f"""UPDATE file f SET {FORGET}
+            WHERE conversation_id = :conversation AND state <> 'deleted'
+              AND (session_id = :session OR event_id IN (
+                  SELECT id FROM event WHERE conversation_id = :conversation AND {_DONE}
+                    AND (session_id = :session OR session_id IS NULL)))
+              AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.id = f.delivery_id AND d.status IN {_OPEN})""",
         """UPDATE incident SET detail = detail - 'reason'
             WHERE conversation_id = :conversation AND detail ? 'reason'""",
         """UPDATE handover SET settings = settings - 'message' - 'cancel_text' - 'packet'
