@@ -37,4 +37,5 @@ def inputs(state: ConversationState) -> list[str]:
         if entry.kind == "input":
             message: dict[str, Any] = entry.content.get("message") or {}
             found += [str(message.get("text") or ""), *leaves(message.get("data"))]
+            found += [str(file.get("name") or "") for file in message.get("attachments") or []]
     return found
