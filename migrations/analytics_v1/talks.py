@@ -29,13 +29,14 @@ _FIRST_REPLY = (
     """(SELECT min(m.at) FROM message m WHERE m.session_id = s.id AND m.author IN ('bot', 'agent'))"""
 )
 _LAST_DIALOG = """(SELECT {} FROM dialog d WHERE d.session_id = s.id ORDER BY d.id DESC LIMIT 1)"""
-_DROP_OFF = """(SELECT COALESCE(
+#: Of sessions that have ended: a bot may name a step after what was said, and then that has been erased.
+_DROP_OFF = """CASE WHEN s.ended_at IS NOT NULL THEN (SELECT COALESCE(
         (SELECT CASE WHEN j.kind = 'note' THEN j.name || ' ' || (j.content->>'value') ELSE j.name END
          FROM journal j WHERE j.dialog_id = d.id
            AND (j.kind = 'step' OR (j.kind = 'note' AND j.name IN ('intent', 'goal')))
          ORDER BY j.position DESC LIMIT 1), 'start')
      FROM (SELECT l.id, l.status FROM dialog l WHERE l.session_id = s.id ORDER BY l.id DESC LIMIT 1) d
-     WHERE d.status = 'closed')"""
+     WHERE d.status = 'closed') END"""
 
 #: One that began unseen is there once a session of it is counted.
 _COUNTED = f"""({counted("c.endpoint", "c.created_at")} OR EXISTS (

@@ -11,8 +11,10 @@ import pytest
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.analytics.rollup import roll_up
 from app.bot import Chat
 from app.conversation.lapse import end_lapsed
+from app.conversation.modes import set_mode
 from app.conversation.privacy.erasure import erase_what_is_left
 from app.conversation.services import Services
 from app.database.tables import metadata
@@ -214,6 +216,22 @@ async def test_what_8x8_says_of_a_message_it_refuses_goes_too(engine: AsyncEngin
     await play.work()
     assert await holding(play, *SECRETS) == {}
     assert await play.value("SELECT reason FROM delivery WHERE status = 'dead'") == "refused with 400"
+
+
+async def test_a_step_named_after_what_was_said_is_in_no_count_of_drop_offs(engine: AsyncEngine) -> None:
+    play = scene(engine, careless, mask_sensitive_analytics=True, handover={"queue": "101"})
+    await talk(play)
+    await set_mode(engine, "support", "to_queue")
+    await play.services.modes.refresh(engine)
+    await play.says("an agent, please")
+    await play.work()
+    assert await play.value("SELECT status FROM dialog") == "closed", "and its session is open"
+    await roll_up(engine, now=play.clock())
+    assert not set(await holding(play, *SECRETS)) - REPLAYED
+    await play.post(update(play, "idle"))
+    await play.work()
+    await roll_up(engine, now=play.clock())
+    assert await holding(play, *SECRETS) == {}
 
 
 async def test_transcripts_are_masked_from_the_start_with_their_shape_kept(engine: AsyncEngine) -> None:
