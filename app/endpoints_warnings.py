@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from app.conversation.lint_module import BotModule, find
 from app.endpoints import Endpoint, Endpoints
 
-#: Arguments of chat.handover that take the conversation back.
-_CANCELLING = ("cancel_text", "cancel_when")
+#: Arguments of chat.handover, by place where they may be given by it.
+_PLACES = {"cancel_text": 3, "timeout": 5}
+
+Found = tuple[BotModule, ast.Call, str]
 
 
 def warnings_about(endpoints: Endpoints) -> Iterator[str]:
@@ -44,34 +46,58 @@ def _settings(endpoint: Endpoint) -> Iterator[str]:
 
 
 def _bot(endpoint: Endpoint) -> Iterator[str]:
-    if endpoint.handover.return_assignment is not None:
-        return
-    for module, node, name in _asks_for(endpoint, _CANCELLING):
-        yield (
-            f"{module.file}:{node.lineno}: warning: chat.handover({name}=) can't be offered by endpoint "
-            f"{endpoint.name}, which has no handover.return_assignment [handover]"
-        )
+    """What the bot asks for and the endpoint's settings can't give, with its line."""
+    if endpoint.handover.return_assignment is None:
+        lacks = "which has no handover.return_assignment"
+        for found in _asks_for(endpoint, ("cancel_text", "cancel_when")):
+            yield _line(found, f"can't be offered by endpoint {endpoint.name}, {lacks}")
+        for found in _asks_for(endpoint, ("timeout",)):
+            yield _line(found, f"leaves the user in 8x8's queue at endpoint {endpoint.name}, {lacks}")
+        for module, node in _calls(endpoint, "close_handover"):
+            name = "chat.close_handover()"
+            yield _line((module, node, name), f"takes nothing back at endpoint {endpoint.name}, {lacks}")
+    if endpoint.handover.inactivity is None:
+        for found in _asks_for(endpoint, ("on_inactive",)):
+            yield _line(
+                found, f"is never called by endpoint {endpoint.name}, which has no handover.inactivity"
+            )
 
 
-def _asks_for(endpoint: Endpoint, names: tuple[str, ...]) -> list[tuple[BotModule, ast.Call, str]]:
+def _line(found: Found, what: str) -> str:
+    module, node, name = found
+    return f"{module.file}:{node.lineno}: warning: {name} {what} [handover]"
+
+
+def _asks_for(endpoint: Endpoint, names: tuple[str, ...]) -> list[Found]:
     """Where functions of the bot's module call `….handover(…)` with one of these arguments."""
+    return [
+        (module, call, f"chat.handover({name}=)")
+        for module, call in _calls(endpoint, "handover")
+        for name, value in _arguments(call)
+        if name in names and not _is_none(value)
+    ]
+
+
+def _arguments(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
+    for name, place in _PLACES.items():
+        if len(call.args) > place:
+            yield name, call.args[place]
+    for keyword in call.keywords:
+        if keyword.arg is not None:
+            yield keyword.arg, keyword.value
+
+
+def _calls(endpoint: Endpoint, method: str) -> list[tuple[BotModule, ast.Call]]:
+    """Where functions of the bot's module call a method of this name."""
     try:
         module, _ = find(endpoint.flow)
     except (LookupError, SyntaxError):
         return []  # told already, as a mistake
-    calls = [
-        node
+    return [
+        (module, node)
         for function in module.functions.values()
         for node in ast.walk(function)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "handover"
-    ]
-    return [
-        (module, call, keyword.arg)
-        for call in calls
-        for keyword in call.keywords
-        if keyword.arg in names and not _is_none(keyword.value)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
     ]
 
 

@@ -295,7 +295,10 @@ class Chat:
         return self._handover(params, handlers, cancel_when)
 
     def close_handover(self) -> Coroutine[Any, Any, None]:
-        """End the handover, from one of its handlers: the conversation is taken back where that is set up."""
+        """End the handover, from one of its handlers, and take the conversation back where that is set up.
+
+        Where it is not, an agent who has the conversation keeps it, and the handover goes on.
+        """
         if not self._handling:
             raise BotError("close_handover() is for the handlers of chat.handover().")
         self._calls += 1

@@ -161,8 +161,12 @@ def _handover(draft: Draft, entry: Entry, position: int) -> None:
         ask(draft, entry.content, position=position)
         return
     handover = draft.state.handover
-    if handover is not None and handover.machine.open:
-        end(draft, handover, "cancelled", "closed by the bot")
+    if handover is None or not handover.machine.open:
+        return
+    if draft.state.control == "human" and draft.endpoint.handover.return_assignment is None:
+        draft.incident("handover_not_closed", handover=handover.id)  # two would answer the user
+        return
+    end(draft, handover, "cancelled", "closed by the bot")
 
 
 def cancels(driver: Driver, text: str) -> bool:

@@ -6,7 +6,7 @@ error the memory is thrown away and read again: the database decides what happen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -75,15 +75,15 @@ class EndedHandover:
     events_until: datetime | None
     """The newest event that belongs to it, by 8x8's clock: older ones mean nothing to another."""
     taken_back: bool
-    """It was ended from here, so that an agent may be on the way out."""
+    """It was ended from here and the conversation assigned back: an agent may be on the way out."""
 
     @classmethod
-    def of(cls, ended_at: datetime, signals: Sequence[Signal]) -> EndedHandover:
-        """Of its signals."""
+    def of(cls, ended_at: datetime, signals: Sequence[Signal], settings: Mapping[str, Any]) -> EndedHandover:
+        """Of its signals. Its settings say whether the conversation `returns` when it is ended from here."""
         events = [signal.at for signal in signals if signal.kind != "ended"]
         last = signals[-1] if signals else None
-        taken_back = last is not None and last.kind == "ended" and last.value in ("cancelled", "timed_out")
-        return cls(ended_at, max(events, default=None), taken_back)
+        from_here = last is not None and last.kind == "ended" and last.value in ("cancelled", "timed_out")
+        return cls(ended_at, max(events, default=None), from_here and settings.get("returns", True))
 
 
 @dataclass(slots=True)

@@ -64,6 +64,28 @@ def test_a_bot_that_would_cancel_what_cannot_be_taken_back_is_named_with_its_lin
     assert warned(BACK, "cancelling_bot:bot") == []
 
 
+HANDOVER_CALLS = [
+    ("handover('1', None, None, 'Stop')", {}, "chat.handover(cancel_text=) can't be offered"),
+    ("handover(cancel_when=len)", {}, "chat.handover(cancel_when=) can't be offered"),
+    ("handover(timeout=60)", {}, "chat.handover(timeout=) leaves the user in 8x8's queue"),
+    ("handover('1', None, None, None, None, 60)", {}, "chat.handover(timeout=) leaves the user"),
+    ("handover(on_inactive=print)", BACK, "chat.handover(on_inactive=) is never called"),
+    ("close_handover()", {}, "chat.close_handover() takes nothing back"),
+]
+
+
+@pytest.mark.parametrize(("call", "handover", "words"), HANDOVER_CALLS)
+def test_what_a_bot_asks_of_an_endpoint_that_cannot_do_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, handover: dict[str, Any], words: str
+) -> None:
+    name = f"asking_bot_{[each[0] for each in HANDOVER_CALLS].index(call)}"
+    (tmp_path / f"{name}.py").write_text(f"async def bot(chat):\n    await chat.{call}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    [warning] = warned(handover, f"{name}:bot")
+    assert f"{name}.py:2: warning: {words}" in warning
+    assert not any(words in line for line in warned({**BACK, "inactivity": 1}, f"{name}:bot"))
+
+
 @pytest.mark.parametrize(
     ("lines", "mistake"),
     [

@@ -15,8 +15,9 @@ from app.conversation.handover.opening import (
     taken_over,
     watch_inactivity,
 )
-from app.conversation.handover.writing import UNHEARD_AFTER, apply, outcome, save
+from app.conversation.handover.writing import UNHEARD_AFTER, apply, outcome, save, tell_user
 from app.conversation.journal import Entry
+from app.conversation.privacy.sanitize import clean_input
 from app.conversation.state import (
     ConversationState,
     DialogState,
@@ -272,11 +273,17 @@ def give_outcome(draft: Draft) -> None:
     handover, dialog = state.handover, state.dialog
     assert handover is not None and dialog is not None
     at = max(draft.now, dialog.entries[-1].at)
-    draft.journal(Entry("outcome", None, outcome(handover), at))
+    content = outcome(handover)
+    content["messages"] = [
+        clean_input(draft.endpoint, message) if message["author"] == "user" else message
+        for message in handover.messages
+    ]
+    draft.journal(Entry("outcome", None, content, at))
     state.handover = None
     if draft.endpoint.handover.flow_continuation == "restart":
         over = last_words(dialog)
         draft.end_dialog("completed", None)
+        tell_user(draft, handover)
         if over is not None:
             draft.end_session(over)
     else:

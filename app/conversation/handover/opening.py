@@ -24,7 +24,8 @@ def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> Non
     """Hand the conversation to a queue: the assignment is a delivery behind all that was said before.
 
     `params`: queue, message, properties, cancel_text, summary, timeout, wants; what is null is taken from the
-    endpoint's settings. Without any queue the handover has failed at once.
+    endpoint's settings. `apologised`: the user knows already that something went wrong. Without any queue the
+    handover has failed at once.
     """
     endpoint, state = draft.endpoint, draft.state
     settings = endpoint.handover
@@ -37,6 +38,8 @@ def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> Non
         "cancel_text": (params.get("cancel_text") or settings.cancel_text) if can_cancel else None,
         "timeout": timeout,
         "wants": wants if can_cancel else [want for want in wants if want != "cancel"],
+        "returns": can_cancel,
+        "apologised": bool(params.get("apologised")),
     }
     packet = user_data(state, endpoint, properties=params.get("properties"), summary=params.get("summary"))
     chosen["packet"] = packet["additionalProperties"]
@@ -69,7 +72,8 @@ def apologise(draft: Draft) -> None:
     draft.deliver("message", {"text": draft.endpoint.on_error.message})
     queue = draft.endpoint.on_error.handover
     if queue is not None:
-        ask(draft, {"queue": queue, "summary": "The bot could not go on."}, position=None)
+        params = {"queue": queue, "summary": "The bot could not go on.", "apologised": True}
+        ask(draft, params, position=None)
 
 
 def taken_over(draft: Draft, signal: Signal) -> None:

@@ -117,5 +117,6 @@ async def last_handover(
         messages=await _messages(connection, row.message_events),
         message_events=row.message_events,
     )
-    ended = None if row.ended_at is None else EndedHandover.of(row.ended_at, handover.signals)
-    return handover, ended
+    if row.ended_at is None:
+        return handover, None
+    return handover, EndedHandover.of(row.ended_at, handover.signals, handover.settings)

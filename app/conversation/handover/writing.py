@@ -89,7 +89,7 @@ def _end(draft: Draft, handover: HandoverState, machine: Machine) -> None:
     """Nothing waits any more; the dialog that asked has its outcome to get, so it is due."""
     state = draft.state
     assert machine.ended_at is not None
-    state.ended_handover = EndedHandover.of(machine.ended_at, handover.signals)
+    state.ended_handover = EndedHandover.of(machine.ended_at, handover.signals, handover.settings)
     for timer in list(state.timers):
         if timer.kind in _TIMERS:
             draft.end_timer(timer, "cancelled")
@@ -97,6 +97,14 @@ def _end(draft: Draft, handover: HandoverState, machine: Machine) -> None:
         draft.dialog_status("running")
     else:
         state.handover = None
+        tell_user(draft, handover)
+
+
+def tell_user(draft: Draft, handover: HandoverState) -> None:
+    """Nobody came, and no bot goes on that would say so."""
+    status = handover.machine.status
+    if status == "timed_out" or (status == "failed" and not handover.settings.get("apologised")):
+        draft.deliver("message", {"text": draft.endpoint.on_error.message})
 
 
 def set_control(draft: Draft, control: str) -> None:
