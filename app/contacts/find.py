@@ -40,6 +40,7 @@ TABLES = {
     "session": "conversation_id = ANY(:ids)",
     "event": "conversation_id = ANY(:ids)",
     "message": "conversation_id = ANY(:ids)",
+    "file": "conversation_id = ANY(:ids)",
     "dialog": "conversation_id = ANY(:ids)",
     "journal": "dialog_id IN (SELECT id FROM dialog WHERE conversation_id = ANY(:ids))",
     "delivery": "conversation_id = ANY(:ids)",
