@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from app.conversation.lint_module import BotModule, find
+from app.conversation.lint_module import BotModule, Function, find
 from app.endpoints import Endpoint, Endpoints
 
 #: Arguments of chat.handover, by place where they may be given by it.
@@ -69,7 +69,7 @@ def _line(found: Found, what: str) -> str:
 
 
 def _asks_for(endpoint: Endpoint, names: tuple[str, ...]) -> list[Found]:
-    """Where functions of the bot's module call `….handover(…)` with one of these arguments."""
+    """Where the bot calls `….handover(…)` with one of these arguments."""
     return [
         (module, call, f"chat.handover({name}=)")
         for module, call in _calls(endpoint, "handover")
@@ -88,17 +88,29 @@ def _arguments(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _calls(endpoint: Endpoint, method: str) -> list[tuple[BotModule, ast.Call]]:
-    """Where functions of the bot's module call a method of this name."""
+    """Where the bot, or what it uses of its module, calls a method of this name."""
     try:
-        module, _ = find(endpoint.flow)
+        module, bot = find(endpoint.flow)
     except (LookupError, SyntaxError):
         return []  # told already, as a mistake
     return [
         (module, node)
-        for function in module.functions.values()
+        for function in _used(module, bot)
         for node in ast.walk(function)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
     ]
+
+
+def _used(module: BotModule, bot: Function) -> Iterator[Function]:
+    """The bot's function and the module's functions that it names, and those that these name."""
+    known, left = {bot.name}, [bot]
+    while left:
+        function = left.pop()
+        yield function
+        for node in ast.walk(function):
+            if isinstance(node, ast.Name) and node.id in module.functions and node.id not in known:
+                known.add(node.id)
+                left.append(module.functions[node.id])
 
 
 def _is_none(node: ast.expr) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.sandbox import calls
-from app.sandbox.faults import RestError, WebhookDrop, WebhookDuplicate, WebhookReorder
+from app.sandbox.faults import AnswerLost, RestError, WebhookDrop, WebhookDuplicate, WebhookReorder
 from tests.acceptance.running import eventually
 from tests.acceptance.stage import Stage, Talk
 
@@ -183,6 +183,41 @@ def _8x8_refuses_the_queue(stage: Stage) -> None:
     assert "refused with 400" in handover(talk)["reason"]
     talk.say("then not")
     talk.said("One moment…", "failed []", "Back with then not")
+
+
+@story
+def an_assignment_whose_answer_was_lost_does_not_take_the_conversation_from_its_agent(stage: Stage) -> None:
+    talk = stage.talk("agents")
+    fault = AnswerLost(
+        conversation=talk.id, operation="update_conversation", how="hang", hold_ms=2000, count=1
+    )
+    stage.sandbox(calls.add_fault(fault))
+    talk.say("a person please")
+    queued = {"type": "queue", "id": "101"}
+    eventually(lambda: stage.sandbox(calls.conversation(talk.id)).assignment == queued, within=30)
+    stage.sandbox(calls.accept(talk.id, "agent-5"))
+    becomes(talk, "active")
+    talk.quiet()
+    assert (
+        len(stage.sandbox(calls.rest_calls(conversation=talk.id, operation="update_conversation")).calls) == 1
+    )
+    talk.said("One moment…")
+    assert [status for status, _ in talk.deliveries()] == ["sent", "withheld", "withheld"]
+    stage.sandbox(calls.agent_leaves(talk.id))
+    becomes(talk, "completed")
+    talk.said("One moment…", "completed []")
+
+
+@story
+def who_is_sent_to_agents_in_vain_hears_so_although_no_bot_goes_on(stage: Stage) -> None:
+    talk = stage.talk("draining")
+    stage.sandbox(
+        calls.add_fault(RestError(conversation=talk.id, operation="update_conversation", status=400))
+    )
+    talk.say("hello")
+    talk.said("Sorry, something went wrong on our side. Please try again.")
+    becomes(talk, "failed")
+    assert talk.column("control") == "bot"
 
 
 @story

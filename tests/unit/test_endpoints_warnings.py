@@ -86,6 +86,20 @@ def test_what_a_bot_asks_of_an_endpoint_that_cannot_do_it_is_named(
     assert not any(words in line for line in warned({**BACK, "inactivity": 1}, f"{name}:bot"))
 
 
+def test_a_bot_is_not_blamed_for_another_of_its_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "two_bots.py").write_text(
+        "async def hands_over(chat):\n    await chat.handover(cancel_when=len)\n"
+        "async def talks(chat):\n    await chat.say('hello')\n"
+        "async def asks_first(chat):\n    await chat.ask('Why?')\n    await hands_over(chat)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert warned({}, "two_bots:talks") == []
+    assert "two_bots.py:2: warning" in warned({}, "two_bots:hands_over")[0]
+    assert "two_bots.py:2: warning" in warned({}, "two_bots:asks_first")[0]
+
+
 @pytest.mark.parametrize(
     ("lines", "mistake"),
     [

@@ -28,8 +28,9 @@ from app.conversation.state import (
 )
 from app.gateway import meaning as gateway
 
-#: A conversation that can't be read after an agent left is taken to be over after this.
-GIVE_UP_READING = timedelta(seconds=60)
+#: A conversation that can't be read after an agent left is taken to be over after so many looks: a minute.
+#: Looks are counted, since 8x8's clock says when the agent left and ours when we look.
+MOST_LOOKS = 20
 #: After a handover was ended from here, an agent who is still there takes nothing over for so long.
 ON_THE_WAY_OUT = timedelta(seconds=30)
 #: Messages that a handover's outcome holds.
@@ -213,8 +214,9 @@ def time_passed(draft: Draft, timer: TimerState, told: Told) -> None:
     machine = handover.machine
     match timer.kind:
         case "handover_left" if machine.leaving_since is not None:
-            if told.assigned_to == "" and draft.now - machine.leaving_since < GIVE_UP_READING:
-                draft.set_timer("handover_left", draft.now + LEFT_WAIT)
+            looks = (timer.position or 0) + 1
+            if told.assigned_to == "" and looks < MOST_LOOKS:
+                draft.set_timer("handover_left", draft.now + LEFT_WAIT, position=looks)
                 return
             looked = Signal("looked", _newest(handover), value=told.assigned_to)
             _advance(draft, handover, looked, None)

@@ -1,0 +1,113 @@
+"""What a handover takes from the endpoint and what from the bot, and its place behind what was said."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.bot import Chat
+from app.gateway.outcome import InDoubt, Retry
+from tests.integration.scene import scene
+from tests.integration.test_handovers import (
+    QUEUED,
+    SETTINGS,
+    begun,
+    hands_over,
+    happens,
+    kinds,
+    member,
+    status,
+)
+
+
+@pytest.mark.parametrize(("queued", "active"), [(True, True), (False, True), (True, False)])
+async def test_the_bot_is_told_of_what_the_endpoint_lets_it_be_told(
+    engine: AsyncEngine, queued: bool, active: bool
+) -> None:
+    async def listens(chat: Chat) -> None:
+        async def waits(chat: Chat) -> None:
+            await chat.say("You are in the queue.")
+
+        async def talks(chat: Chat) -> None:
+            await chat.say("An agent is here.")
+
+        await chat.handover(on_queued=waits, on_active=talks)
+
+    play = await begun(engine, listens, message=None, on_queued=queued, on_active=active)
+    await happens(play, QUEUED)
+    await happens(play, member("joined"))
+    said = ["You are in the queue."] * queued + ["An agent is here."] * active
+    assert play.gateway.texts == said
+
+
+async def test_what_the_bot_says_goes_before_the_endpoints_settings(engine: AsyncEngine) -> None:
+    async def chooses(chat: Chat) -> None:
+        outcome = await chat.handover(
+            "102", "One of us comes.", {"team": "red"}, "Enough", timeout=timedelta(seconds=30)
+        )
+        await chat.say(outcome.status)
+
+    play = await begun(engine, chooses, timeout=600, properties={"team": "blue", "shop": "1"})
+    _, _, first = play.gateway.requests[0]
+    assert first["assignment"] == {"type": "queue", "id": "102"}
+    assert {pair["key"]: pair["value"] for pair in first["user"]["additionalProperties"]} == {
+        "team": "red",
+        "shop": "1",
+    }
+    assert play.gateway.requests[1][2]["cards"][0]["content"]["options"][0]["title"] == "Enough"
+    await happens(play, QUEUED)
+    await play.later(31)
+    assert play.gateway.texts == ["One of us comes.", "timed_out"]
+
+
+async def test_the_outcome_tells_how_long_it_took(engine: AsyncEngine) -> None:
+    async def measures(chat: Chat) -> None:
+        outcome = await chat.handover("101")
+        assert outcome.waiting_seconds is not None and outcome.handling_seconds is not None
+        times = f"{outcome.waiting_seconds:.0f} {outcome.handling_seconds:.0f}"
+        await chat.say(f"{times} {list(outcome.agent_ids)}")
+
+    play = scene(engine, measures)
+    await play.says("a person please")
+    await play.work()
+    for event, after in ((QUEUED, 0), (member("joined"), 40), (member("left"), 300)):
+        play.clock.forward(after)
+        await happens(play, event)
+    await play.later(4)
+    assert play.gateway.texts == ["40 300 ['a']"]
+
+
+@pytest.mark.parametrize("trouble", [Retry(20.0, 429, "HTTP 429"), InDoubt(500, "HTTP 500")])
+async def test_the_assignment_never_overtakes_a_reply_that_is_in_trouble(
+    engine: AsyncEngine, trouble: Any
+) -> None:
+    play = scene(engine, hands_over, handover=SETTINGS)
+    play.gateway.answers = [trouble]
+    await play.says("a person please")
+    await play.work()
+    assert kinds(play) == ["message"]
+    for _ in range(3):
+        await play.later(10)
+    assert kinds(play) == ["message", "message", "assignment", "message"]
+    assert play.gateway.texts == ["One moment…", "Connecting you…"]
+
+
+@pytest.mark.parametrize("behind", [0, 300])
+async def test_a_conversation_that_cannot_be_read_for_a_minute_is_over_whatever_8x8s_clock_says(
+    engine: AsyncEngine, behind: int
+) -> None:
+    play = await begun(engine)
+    at = play.clock() - timedelta(seconds=behind)
+    for second, event in enumerate((QUEUED, member("joined"), member("left"))):
+        data = {"conversationId": play.conversation, **event}
+        await play.post(data, at=at + timedelta(seconds=second))
+        await play.work()
+    play.gateway.conversation_readable = False
+    for _ in range(19):
+        await play.later(3.1)
+        assert await status(play) == "active"
+    await play.later(3.1)
+    assert await status(play) == "completed"
