@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 #: Conversations claimed by one look.
 MOST_AT_ONCE = 50
+#: A sweep wakes conversations so many seconds apart, or closer: over this part of the time between sweeps.
+WAKE_APART, SPREAD = 0.02, 0.5
 #: Idle ones closed at a time to make room.
 MAKE_ROOM = 8
 
@@ -83,16 +85,19 @@ class Worker:
         await self._refresh_modes()
         await self._runs.start()
         self._context = contextvars.copy_context()
-        background = [
-            asyncio.create_task(listen(self._url, self._told, self._modes_changed.set)),
-            asyncio.create_task(self._follow_modes()),
-            asyncio.create_task(self._every(self._settings.lease / 3, self._renew)),
-            asyncio.create_task(self._every(self._settings.sweep, self._sweep)),
-            asyncio.create_task(self._every(5.0, self._services.pauses.refresh)),
-            asyncio.create_task(self._every(EVERY, Tidy(self._services).run)),
-            asyncio.create_task(self._every(dead_air.EVERY, self._dead_air.look)),
-            asyncio.create_task(self._every(alerting.EVERY, self._alerts.send)),
+        listening = listen(self._url, self._told, self._modes_changed.set)
+        background = [asyncio.create_task(work) for work in (listening, self._follow_modes())]
+        repeated: list[tuple[float, Callable[[], object]]] = [
+            (self._settings.sweep, self._sweep),
+            (self._settings.lease / 3, self._renew),
+            (5.0, self._services.pauses.refresh),
+            (EVERY, Tidy(self._services).run),
+            (dead_air.EVERY, self._dead_air.look),
+            (alerting.EVERY, self._alerts.send),
         ]
+        for number, (seconds, work) in enumerate(repeated):  # not all of them in the same moment
+            head_start = seconds * number / len(repeated)
+            background.append(asyncio.create_task(self._every(seconds, work, head_start=head_start)))
         log.info("worker_started", worker=self._id)
         try:
             await self._claim_for_ever()
@@ -119,15 +124,22 @@ class Worker:
             )
 
     async def _every(
-        self, seconds: float, work: Callable[[], object], *, sooner: asyncio.Event | None = None
+        self,
+        seconds: float,
+        work: Callable[[], object],
+        *,
+        sooner: asyncio.Event | None = None,
+        head_start: float = 0.0,
     ) -> None:
         """Do something again and again; the database being away only skips a beat."""
         away = False
         never = asyncio.Event()
+        pause = seconds - head_start
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(pause):
                     await (sooner or never).wait()
+            pause = seconds
             try:
                 await work()  # type: ignore[misc]  # each is a coroutine function
             except (SQLAlchemyError, OSError, TimeoutError) as error:
@@ -163,13 +175,19 @@ class Worker:
         await self._every(1.0, refresh, sooner=self._modes_changed)
 
     async def _sweep(self) -> None:
-        """What no notification told of: the own conversations that are due, and those that are nobody's."""
+        """What no notification told of: the own conversations that are due, and those that are nobody's.
+
+        The own are woken one after the other: most have only echoes to note, and all at once they would
+        hold up every reply of that moment.
+        """
+        self._look.set()
         async with self._services.engine.connect() as connection:
             due = await claims.own_due(connection, self._id)
+        pause = min(WAKE_APART, self._settings.sweep * SPREAD / max(len(due), 1))
         for conversation in due:
             if (hosted := self._hosted.get(conversation)) is not None:
                 hosted.wake(due=True)
-        self._look.set()
+                await asyncio.sleep(pause)
 
     def _told(self, conversations: list[int]) -> None:
         for conversation in conversations:
