@@ -10,6 +10,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,7 @@ def test_secrets_are_only_where_each_combination_of_settings_lets_them_be(
             talk.quiet()
         judge(holding(stage), open=True)
         for name in ("s11110", "s00010"):
-            eventually(lambda talk=talks[name]: in_a_run(stage, talk), within=60, what="a turn in a run")
+            eventually(partial(in_a_run, stage, talks[name]), within=60, what="a turn in a run")
         careless = {name: talk for name, talk in talks.items() if not name.startswith("private")}
         for name, talk in careless.items():
             talk.say(secret("failure", name))

@@ -219,6 +219,7 @@ async def test_what_a_transformer_made_of_an_input_is_sanitised_too(engine: Asyn
 
 def stubborn(event: InputEvent) -> dict[str, Any]:
     """Tries to become another conversation's input."""
+    assert isinstance(event.payload, dict)
     event.payload["conversationId"] = "ANOTHER"
     event.payload["data"] = {}
     return {"sessionId": "ANOTHER", "text": event.text}
