@@ -65,22 +65,28 @@ class Scope:
 
     def _find_files(self, function: Function) -> None:
         """The names that are given attachments: `files = message.attachments`, `for file in …`."""
-        for node in own_nodes(function):
-            match node:
-                case ast.Assign(targets=targets, value=value) if self._is_file(value):
-                    found: list[ast.expr] = targets
-                case (
-                    ast.AnnAssign(target=target, value=ast.expr() as value)
-                    | ast.NamedExpr(target=target, value=value)
-                    | ast.For(target=target, iter=value)
-                    | ast.comprehension(target=target, iter=value)
-                ) if self._is_file(value):
-                    found = [target]
-                case _:
-                    continue
-            self.files |= {
-                each.id for target in found for each in ast.walk(target) if isinstance(each, ast.Name)
-            }
+        before = -1
+        while before < len(self.files):  # what one is given may be given on to another
+            before = len(self.files)
+            for node in own_nodes(function):
+                self.files |= self._given_files(node)
+
+    def _given_files(self, node: ast.AST) -> set[str]:
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                found: list[ast.expr] = targets
+            case (
+                ast.AnnAssign(target=target, value=ast.expr() as value)
+                | ast.NamedExpr(target=target, value=value)
+                | ast.For(target=target, iter=value)
+                | ast.comprehension(target=target, iter=value)
+            ):
+                found = [target]
+            case _:
+                return set()
+        if not self._is_file(value):
+            return set()
+        return {each.id for target in found for each in ast.walk(target) if isinstance(each, ast.Name)}
 
     def reads_file(self, node: ast.Call) -> bool:
         """Whether this is the `read()` of a message's attachment."""
