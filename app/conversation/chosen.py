@@ -22,8 +22,9 @@ _ANSWERED = frozenset({"input", "timeout", "outcome", "handover"})
 def as_choice(message: dict[str, Any], entries: Sequence[Entry], channel: str | None) -> dict[str, Any]:
     """The message as the bot gets it: the choice it stands for, else itself.
 
-    `entries`: the open dialog's journal before the message. The last output with choices counts, of those
-    said since the user's last input. A choice whose very title is that number comes first.
+    `entries`: the dialog's journal before the message; of a new one, what the dialog before said at last.
+    The last output with choices counts, of those said since the user's last input. A choice whose very title
+    is that number comes first.
     """
     if message.get("kind") != "text" or message.get("attachments") or not is_numbered(channel):
         return message
@@ -38,6 +39,9 @@ def as_choice(message: dict[str, Any], entries: Sequence[Entry], channel: str | 
         choice = offered[number - 1]
     if choice is None:
         return message
+    if "submit" in choice:  # a button of the bot's own card
+        submit = choice["submit"]
+        return {**message, "kind": "card", "text": "", "payload": submit["type"], "data": submit["data"]}
     data = {**choice, "written": written}
     return {
         **message,
@@ -48,7 +52,18 @@ def as_choice(message: dict[str, Any], entries: Sequence[Entry], channel: str | 
     }
 
 
-def _offered(entries: Sequence[Entry]) -> list[dict[str, str]]:
+def last_turn(entries: Sequence[Entry]) -> list[Entry]:
+    """What was said after the last input, of a dialog that has ended: its choices are still there to see."""
+    said: list[Entry] = []
+    for entry in reversed(entries):
+        if entry.kind in _ANSWERED:
+            break
+        if entry.kind == "output":
+            said.append(entry)
+    return said[::-1]
+
+
+def _offered(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     for entry in reversed(entries):
         if entry.kind in _ANSWERED:
             break

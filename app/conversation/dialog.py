@@ -69,7 +69,9 @@ def take_input(draft: Draft, found: Input) -> None:
     """Journal an input in the open dialog and mark its event handled."""
     state, event = draft.state, found.event
     if isinstance(found.meaning, UserInput) and state.dialog is not None:
-        found = replace(found, message=as_choice(found.message, state.dialog.entries, state.channel))
+        said = state.dialog.entries or state.last_words
+        found = replace(found, message=as_choice(found.message, said, state.channel))
+    state.last_words = []
     draft.journal(Entry("input", None, found.content(state), draft.now, event.id))
     if isinstance(found.meaning, UserInput) and not draft.in_private():
         user_line(draft, event, found.message)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.conversation.changes import Changes, Row
+from app.conversation.chosen import last_turn
 from app.conversation.ids import Ids
 from app.conversation.journal import Entry
 from app.conversation.language import languages
@@ -186,7 +187,7 @@ class Draft:
         session = self.state.session
         if session is not None:
             self.state.ended_session = session
-            self.state.session = None
+            self.state.session, self.state.last_words = None, []
             if session.private or self.endpoint.erases:
                 self.changes.erased.append(session.id)
             if not self.endpoint.contact_profiles:
@@ -248,7 +249,7 @@ class Draft:
             if timer.dialog_id == dialog.id:
                 self.end_timer(timer, "cancelled")
         self._write_dialog(dialog, status, error, self.now)
-        self.state.dialog = None
+        self.state.dialog, self.state.last_words = None, last_turn(dialog.entries)
         handover = self.state.handover
         if handover is not None and not handover.machine.open:
             self.state.handover = None  # nobody is left to hear of its end

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contacts.sealed import opened_profile
+from app.conversation.chosen import last_turn
 from app.conversation.handover.store import last_handover
 from app.conversation.journal import Entry
 from app.conversation.privacy.sealed import opened_entry
 from app.conversation.state import ConversationState, DialogState, SessionState, TimerState
 from app.database.tables import metadata
+from app.gateway.rendering import is_numbered
 from app.sealing import unseal
 
 _CONVERSATION = metadata.tables["conversation"]
@@ -60,6 +62,8 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
     if state.sessions:
         await _session(connection, state)
         state.dialog = await _dialog(connection, conversation_id)
+        if state.dialog is None and state.session is not None and is_numbered(state.channel):
+            state.last_words = await _last_words(connection, state.session.id)
     if state.sessions or state.control != "bot":
         state.timers = await _timers(connection, conversation_id)
         await _handover(connection, state)
@@ -126,6 +130,12 @@ async def _dialog(connection: AsyncConnection, conversation_id: int) -> DialogSt
         private=row.private,
         entries=await journal_entries(connection, row.id),
     )
+
+
+async def _last_words(connection: AsyncConnection, session_id: int) -> list[Entry]:
+    query = select(func.max(_DIALOG.c.id)).where(_DIALOG.c.session_id == session_id)
+    last = (await connection.execute(query)).scalar_one()
+    return [] if last is None else last_turn(await journal_entries(connection, last))
 
 
 async def journal_entries(connection: AsyncConnection, dialog_id: int) -> list[Entry]:

@@ -131,6 +131,8 @@ class ConversationState:
     ended_session: SessionState | None = None
     """The one before, or the last one where none is open."""
     dialog: DialogState | None = None
+    last_words: list[Entry] = field(default_factory=list)
+    """What the session's last dialog said in its last turn, where none is open: its choices still count."""
     timers: list[TimerState] = field(default_factory=list)
     handover: HandoverState | None = None
     ended_handover: EndedHandover | None = None

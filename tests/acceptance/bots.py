@@ -6,11 +6,30 @@ tell each other goes through files in the folder PARLEY_TEST_SIGNALS, named afte
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
 
-from app.bot import Chat
+from app.bot import (
+    Audio,
+    Buttons,
+    Card,
+    Chat,
+    FileLink,
+    Gallery,
+    Image,
+    Link,
+    ListMessage,
+    Location,
+    Markdown,
+    Phone,
+    Postback,
+    Template,
+    Tile,
+    Video,
+)
+from app.conversation.typed import Content
 
 SIGNALS = Path(os.environ.get("PARLEY_TEST_SIGNALS", "."))
 
@@ -175,3 +194,39 @@ async def shows(chat: Chat) -> None:
     await chat.thinking(40)
     await chat.step(work, name)
     await chat.say(f"Thought about {name}.")
+
+
+_SHOP = "https://shop.example"
+_TILES = [Tile("Margherita", "Tomato", f"{_SHOP}/1.png", [Postback("Take it", "m")]), Tile("Funghi")]
+SHOWN: dict[str, str | Content] = {
+    "text": "Plain.",
+    "long text": "A sentence of some words. " * 300,
+    "markdown": Markdown("# Menu\n**Bold** and [two](https://shop.example/2)"),
+    "buttons": Buttons("Now?", [Postback("Order", "order"), Link("Prices", _SHOP), Phone("Call", "+41 1")]),
+    "list": ListMessage(_TILES, "Our pizzas"),
+    "gallery": Gallery(_TILES),
+    "image": Image(f"{_SHOP}/1.png", "A pizza"),
+    "audio": Audio(f"{_SHOP}/1.mp3", "A song"),
+    "video": Video(f"{_SHOP}/1.mp4", "A film"),
+    "file": FileLink(f"{_SHOP}/menu.pdf", "menu.pdf"),
+    "location": Location(47.3769, 8.5417, "Shop"),
+    "card": Card(
+        {
+            "type": "AdaptiveCard",
+            "version": "1.3",
+            "body": [{"type": "TextBlock", "text": "Order 7"}],
+            "actions": [{"type": "Action.Submit", "title": "Send", "data": {"order": 7}}],
+        }
+    ),
+    "template": Template("It ships.", {"name": "shipped"}),
+}
+
+
+async def rich(chat: Chat) -> None:
+    """Shows what it is asked for; of anything else it says what it got, with quick replies."""
+    message = chat.message
+    if message.text in SHOWN:
+        await chat.say(SHOWN[message.text])
+        message = await chat.receive()
+    got = {"kind": message.kind, "text": message.text, "payload": message.payload, "data": dict(message.data)}
+    await chat.say(json.dumps(got, sort_keys=True), quick_replies=["Yes", "No"])

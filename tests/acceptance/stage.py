@@ -72,6 +72,7 @@ ENDPOINTS["survey"] = {
 #: For the tests of what is rich: more than text, indicators, files.
 ENDPOINTS |= {
     "shows": {"flow": "acceptance_bots:shows", "read_receipts": True},
+    "rich": {"flow": "acceptance_bots:rich"},
 }
 
 

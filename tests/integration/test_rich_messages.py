@@ -75,6 +75,39 @@ async def test_on_webchat_choices_are_cards_a_click_is_the_same_choice_and_a_num
     assert play.gateway.texts == ["What now?", "quick_reply Order order", "text 1 None"]
 
 
+async def offers_and_ends(chat: Chat) -> None:
+    message = chat.message
+    await chat.say("Welcome.", quick_replies=["Old"]) if message.kind == "text" else None
+    await chat.say(f"{message.kind} {message.payload}", quick_replies=["Yes", "No"])
+
+
+async def test_what_a_dialog_offered_at_its_end_is_answered_by_number_too(engine: AsyncEngine) -> None:
+    play = scene(engine, offers_and_ends)
+    await channel_is(play, "SMS")
+    for word in ("hi", "2", "1"):  # each by a worker that reads the conversation anew
+        await play.says(word)
+        await play.work()
+    assert [text.partition("\n")[0] for text in play.gateway.texts] == [
+        "Welcome.",
+        "text None",
+        "quick_reply No",
+        "quick_reply Yes",
+    ]
+
+
+async def test_what_another_session_offered_is_no_choice_any_more(engine: AsyncEngine) -> None:
+    async def ends_the_session(chat: Chat) -> None:
+        await offers_and_ends(chat)
+        await chat.end()
+
+    play = scene(engine, ends_the_session)
+    await channel_is(play, "SMS")
+    for word in ("hi", "2"):
+        await play.says(word)
+        await play.work()
+    assert play.gateway.texts[-1].startswith("text None")
+
+
 async def talks_long(chat: Chat) -> None:
     for number in range(8):
         await chat.say(f"{number} is the number of this sentence. " * 270)

@@ -67,6 +67,19 @@ CARD = {
         {"type": "Action.Submit", "title": "Send", "data": {"order": 1001}},
     ],
 }
+CHOOSING = {
+    "type": "AdaptiveCard",
+    "version": "1.3",
+    "body": [
+        {"type": "TextBlock", "text": "Which size?"},
+        {
+            "type": "Input.ChoiceSet",
+            "id": "size",
+            "choices": [{"title": "Small", "value": "s"}, {"title": "Large", "value": "l"}],
+        },
+    ],
+    "actions": [{"type": "Action.Submit", "title": "Order", "data": {"order": 1001}}],
+}
 
 SAID: dict[str, dict[str, Any]] = {
     "text": output("Hello, *you*.", None, None, None),
@@ -89,6 +102,7 @@ SAID: dict[str, dict[str, Any]] = {
     "file": output(FileLink("https://shop.example/menu.pdf", "menu.pdf"), None, None, None),
     "location": output(Location(47.3769, 8.5417, "Shop", "Bahnhofstrasse 1"), None, None, None),
     "adaptive card": output("Your order", None, Card(CARD), None),
+    "adaptive card with a list to choose from": output(None, ["Neither"], Card(CHOOSING), None),
     "template": output(Template("Your order ships.", {"name": "shipped"}), None, None, None),
     "raw": output(None, None, None, {"authorType": "user", "text": "x", "cards": []}),
 }

@@ -24,9 +24,12 @@ def is_numbered(channel: str | None) -> bool:
     return not shows_cards(channel)
 
 
-def choices(content: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The choices of an output, {"title", "payload"} each, in the order of their numbers."""
-    if content.get("raw") is not None or not (content.get("quick_replies") or content.get("type")):
+def choices(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The choices of an output, {"title", "payload"} each, in the order of their numbers.
+
+    One of an author's own card also has "submit", what a click would submit: {"type", "data"}.
+    """
+    if content.get("raw") is not None or not any(map(content.get, ("quick_replies", "type", "card"))):
         return []
     return readable(content, None).choices
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.gateway.rendering.cardtext import card_lines
+from app.gateway.rendering.cardtext import card_lines, card_parts
 from app.gateway.rendering.markdown import plain, whatsapp
 
 Json = Mapping[str, Any]
@@ -14,10 +14,13 @@ Json = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Readable:
-    """Blocks of lines, and the choices numbered in them: {"title", "payload"} each."""
+    """Blocks of lines, and the choices numbered in them: {"title", "payload"} each.
+
+    A choice of an author's own card has "submit" as well: see cardtext.py.
+    """
 
     blocks: list[list[str]] = field(default_factory=list)
-    choices: list[dict[str, str]] = field(default_factory=list)
+    choices: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -39,8 +42,15 @@ class Readable:
             return f"{button['title']}: {button['number']}"
         title = str(button["title"])
         payload = button.get("payload")
-        self.choices.append({"title": title, "payload": title if payload is None else str(payload)})
-        return f"{len(self.choices)}. {title}"
+        return self._choice({"title": title, "payload": title if payload is None else str(payload)})
+
+    def card(self, card: Json) -> None:
+        """A block of the card's lines, its choices numbered."""
+        self.say(*(part if isinstance(part, str) else self._choice(part) for part in card_parts(card)))
+
+    def _choice(self, choice: dict[str, Any]) -> str:
+        self.choices.append(choice)
+        return f"{len(self.choices)}. {choice['title']}"
 
 
 def readable(content: Json, channel: str | None) -> Readable:
@@ -54,7 +64,7 @@ def readable(content: Json, channel: str | None) -> Readable:
     if kind is not None:
         _TYPES.get(kind, _nothing)(found, content)
     if content.get("card") is not None:
-        found.say(*card_lines(content["card"]))
+        found.card(content["card"])
     if content.get("quick_replies"):
         found.say(*found.buttons(content["quick_replies"]))
     return found
