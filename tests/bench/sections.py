@@ -157,7 +157,7 @@ async def first_replies(traffic: Traffic, results: Results) -> None:
 
 
 async def memory(stage: Stage, traffic: Traffic, results: Results) -> None:
-    """The worker's memory with 300 conversations open, each with its flow run, which takes a while to open."""
+    """The worker's memory with 300 conversations open, each with its flow run, once all these are open."""
     talks = await traffic.talks(300)
     open_runs = 0
     for _ in range(ROUNDS):
