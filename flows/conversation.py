@@ -109,6 +109,7 @@ class PrefectHost:
 
 @task(
     name="fetch file",
+    task_run_name="fetch file",
     retries=FETCHES - 1,
     retry_delay_seconds=list(FETCH_PAUSES),
     cache_policy=NO_CACHE,

@@ -198,7 +198,7 @@ async def test_a_file_that_takes_too_long_is_given_up(
 async def test_a_file_that_is_too_big_is_not_kept(
     engine: AsyncEngine, server: Served, tmp_path: Path
 ) -> None:
-    sent = await opened(engine, server, tmp_path, Files(max_size=1000))  # type: ignore[arg-type]  # a ByteSize is read
+    sent = await opened(engine, server, tmp_path, Files(max_size=1000))
     await sent.sends_picture()
     await sent.play.work()
     assert sent.play.gateway.texts == ["lamp.png failed: too_big", "done"]
