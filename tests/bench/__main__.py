@@ -21,7 +21,7 @@ PARTS = {
     "receiver": "events a second that one receiver acknowledges",
     "naive": "a flow run for each event",
 }
-UP = ("steady", "sustained", "acks", "first", "memory")
+UP = ("steady", "sustained", "acks", "first")
 
 
 def main() -> int:
@@ -73,8 +73,9 @@ async def measure(wanted: list[str], results: sections.Results, first_rate: floa
                 await sections.first_replies(traffic, results)
             if "sustained" in wanted:
                 await sections.ceiling(traffic, results, first=first_rate)
-            if "memory" in wanted:
-                await sections.memory(stage, traffic, results)
+    if "memory" in wanted:
+        async with everything(sections.STAY_OPEN, ahead=ahead) as stage, Traffic(stage) as traffic:
+            await sections.memory(stage, traffic, results)
     if "receiver" in wanted:
         async with some(naive=False, ahead=ahead) as stage, Traffic(stage) as traffic:
             await sections.receiver_alone(stage, traffic, results)
