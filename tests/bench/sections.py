@@ -20,7 +20,7 @@ TALKS = 10
 #: Seconds that a measurement lasts, and a look whether a rate may be sustained.
 LONG, SHORT = 20.0, 6.0
 #: New conversations a second whose flow runs Prefect's server on SQLite opens without falling behind.
-OPENED = 3.0
+OPENED = 2.0
 #: How long conversations stay open while memory is measured, so that none closes before the last one opens.
 STAY_OPEN = {"PARLEY_LINGER": "600"}
 #: A rate is sustained when all are answered and 99 of 100 replies within so many ms: no queue grows.
