@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from app.conversation.draft import Draft
-from app.conversation.handover.following import conversation_over, follow, remember
+from app.conversation.handover.following import conversation_over, follow, remember, takes_over
 from app.conversation.handover.packet import OWN_WORDS
 from app.conversation.language import languages
 from app.conversation.state import ConversationState, WaitingEvent
@@ -107,6 +108,26 @@ def state_change(draft: Draft, event: WaitingEvent, meaning: gateway.StateChange
     else:
         follow(draft, event, meaning, news=news)
     return "noted"
+
+
+def human_comes(state: ConversationState, waiting: Iterable[WaitingEvent]) -> bool:
+    """Whether one of these events will show that a human has the conversation, though nobody asked."""
+    return any(_shows_a_human(state, event, gateway.interpret(event.payload or {})) for event in waiting)
+
+
+def leave_to_the_human(draft: Draft) -> None:
+    """Withhold what this transaction would say or ask for: a human has the conversation by now."""
+    why = "a human has the conversation"
+    draft.withhold(why)
+    if draft.state.handover is not None:
+        draft.withhold(why, handover=draft.state.handover.id)
+
+
+def _shows_a_human(state: ConversationState, event: WaitingEvent, meaning: gateway.Meaning) -> bool:
+    news = True
+    if isinstance(meaning, gateway.StateChange):
+        news = meaning.assignment != state.assignment and not is_older(state, event.at)
+    return takes_over(state, event, meaning, news)
 
 
 def _over(draft: Draft, reason: str) -> None:

@@ -38,7 +38,7 @@ from app.conversation.inputs import (
 )
 from app.conversation.journal import THINKING, Entry
 from app.conversation.needs import Diverged, Failed, Need, RunSteps
-from app.conversation.notes import keep_storage, state_change
+from app.conversation.notes import human_comes, keep_storage, leave_to_the_human, state_change
 from app.conversation.outbox import Outbox
 from app.conversation.privacy.guarding import Guard
 from app.conversation.quarantine import DEATHS_ALLOWED, TRIAL, alone, begin_trial, quarantine
@@ -71,6 +71,7 @@ class Turns:
         self.arrived: datetime | None = None
         """When the input arrived that was taken last."""
         self._muted = False
+        self._overtaken = False
         self._transforming = Transforming(services, state)
         self._attachments = Attachments(services, state)
         self._cancelling: dict[str, bytes] = {}
@@ -128,6 +129,7 @@ class Turns:
             for timer in due_timers(self._state, self._services.now())
         ]
         await self._prepare(host)
+        self._overtaken = human_comes(self._state, self._waiting)
         self._muted = self._services.modes.mode(self._endpoint.name) == "silent" and not self._resuming
         draft = self._draft()
         if self._state.deaths >= DEATHS_ALLOWED:
@@ -344,6 +346,9 @@ class Turns:
                         if not last:
                             await self._commit(draft)
                             draft = self._draft()
+                self._overtaken |= human_comes(
+                    self._state, await waiting_events(self._services.engine, self._state.id)
+                )
             except TimeoutError:
                 draft = self._draft()
                 if self._transforming.changes_outputs():
@@ -373,6 +378,8 @@ class Turns:
 
     async def _commit(self, draft: Draft, *, turn: bool = False) -> None:
         """Write the draft; what is to be sent goes out meanwhile, in its order."""
+        if self._overtaken:
+            leave_to_the_human(draft)
         sending = await commit(self._services, draft, turn=turn)
         if turn:
             self._state.deaths = 0

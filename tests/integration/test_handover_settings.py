@@ -14,6 +14,7 @@ from tests.integration.scene import scene
 from tests.integration.test_handovers import (
     QUEUED,
     SETTINGS,
+    agent_says,
     begun,
     hands_over,
     happens,
@@ -111,3 +112,39 @@ async def test_a_conversation_that_cannot_be_read_for_a_minute_is_over_whatever_
         assert await status(play) == "active"
     await play.later(3.1)
     assert await status(play) == "completed"
+
+
+async def test_the_button_cancels_whatever_its_title_came_back_as(engine: AsyncEngine) -> None:
+    play = await begun(engine)
+    option = play.gateway.requests[-1][2]["cards"][0]["content"]["options"][0]
+    data = {"title": "Nicht mehr warten", "payload": option["data"]["postback"]}
+    value = {"type": "postback", "data": data}
+    click = {"eventType": "ACTIVITY", "data": {"name": "quickReply/action", "value": value}}
+    await happens(play, QUEUED, click)
+    assert await status(play) == "cancelled"
+
+
+async def test_each_change_is_a_row_with_its_time_and_so_are_the_agents_first_words(
+    engine: AsyncEngine,
+) -> None:
+    play = await begun(engine)
+    at = play.clock()
+    said = agent_says("hello")
+    events = [QUEUED, member("joined"), said, said, member("left")]
+    for second, event in enumerate(events, start=1):
+        data = {"conversationId": play.conversation, **event}
+        await play.post(data, at=at + timedelta(seconds=second))
+        await play.work()
+    await play.later(4)
+    rows = await play.rows(
+        "SELECT status, cause, agent_id, at, event_id IS NOT NULL FROM handover_transition ORDER BY id"
+    )
+    assert [tuple(row[:3]) for row in rows] == [
+        ("requested", "asked", None),
+        ("queued", "queued", None),
+        ("active", "joined", "a"),
+        ("active", "wrote", "a"),
+        ("completed", "looked", None),
+    ]
+    assert [row[3] for row in rows[1:4]] == [at + timedelta(seconds=second) for second in (1, 2, 3)]
+    assert [row[4] for row in rows] == [False, True, True, True, False]

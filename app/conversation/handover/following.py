@@ -68,9 +68,19 @@ def follow(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning, *, news:
     if handover is not None and handover.machine.open:
         _advance(draft, handover, signal, event.id)
         return
-    human = signal.kind in ("joined", "wrote") or (signal.kind == "assigned" and news)
-    if human and not _of_the_last(draft.state.ended_handover, event):
+    if _is_a_human(draft.state, event, signal, news=news):
         taken_over(draft, signal)
+
+
+def takes_over(state: ConversationState, event: WaitingEvent, meaning: gateway.Meaning, news: bool) -> bool:
+    """Whether this event, once it is taken into account, shows that a human has the conversation unasked."""
+    signal = signal_of(meaning, event.at)
+    return state.control == "bot" and signal is not None and _is_a_human(state, event, signal, news=news)
+
+
+def _is_a_human(state: ConversationState, event: WaitingEvent, signal: Signal, *, news: bool) -> bool:
+    human = signal.kind in ("joined", "wrote") or (signal.kind == "assigned" and news)
+    return human and not _of_the_last(state.ended_handover, event)
 
 
 def _of_the_last(ended: EndedHandover | None, event: WaitingEvent) -> bool:
