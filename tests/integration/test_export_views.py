@@ -6,6 +6,10 @@ import asyncio
 import csv
 import io
 import json
+import os
+import pty
+import re
+import subprocess
 import sys
 import tracemalloc
 from datetime import UTC, datetime, timedelta
@@ -116,6 +120,47 @@ async def test_the_command_writes_a_file_and_says_what_is_wrong(
         export.run(name="events", output=target, **{**given, "format": "xls"})
     with pytest.raises(ConfigurationError, match="--output"):
         export.run(name="events", output=None, **{**given, "format": "parquet"})
+
+
+async def test_on_a_terminal_a_bar_shows_how_far_it_is_and_elsewhere_nothing_does(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    await filled(engine, 4500)
+    command = [Path(sys.executable).with_name("parley"), "export", "conversations", "--output", "rows.csv"]
+    environment = {**os.environ, "PARLEY_DATABASE_URL": database_url, "TERM": "xterm", "COLUMNS": "100"}
+
+    def run(errors: int) -> int:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=errors, timeout=60
+        )
+        return done.returncode
+
+    ours, terminal = pty.openpty()
+    reading = asyncio.create_task(asyncio.to_thread(_all_of, ours))
+    assert await asyncio.to_thread(run, terminal) == 0
+    os.close(terminal)
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", await reading)
+    assert "conversations" in shown and "━" in shown
+    assert shown.index("0/4500") < shown.index("4500/4500") < shown.index("4500 rows")
+
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) > 4500
+    with (tmp_path / "errors").open("wb") as file:
+        assert await asyncio.to_thread(run, file.fileno()) == 0
+    assert (tmp_path / "errors").read_text().splitlines()[-1] == "4500 rows"
+    assert "━" not in (tmp_path / "errors").read_text()
+
+
+def _all_of(terminal: int) -> str:
+    """What is written to a terminal until nobody has it open any more."""
+    read = b""
+    while True:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:  # how Linux says so
+            part = b""
+        if not part:
+            return read.decode()
+        read += part
 
 
 def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
