@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from app.bots import load_bot
 from app.endpoints import EightXEight, Endpoint, Endpoints
-from app.endpoints_rules import EXPLANATIONS, broken_rules
+from app.endpoints_rules import EXPLANATIONS, TYPES, broken_rules
 from app.environment_names import References
 from app.errors import ConfigurationError
 from app.functions import function_mistakes
@@ -83,15 +84,21 @@ def read_endpoints(
     return endpoints, sorted(set(reading.mistakes), key=lambda mistake: (mistake.line, str(mistake)))
 
 
-def bot_mistakes(endpoints: Endpoints) -> list[Mistake]:
-    """The endpoints whose bot or transformers can't be imported, or aren't any."""
-    found = []
+def bot_mistakes(endpoints: Endpoints, path: Path | None = None) -> list[Mistake]:
+    """The endpoints whose bot or transformers can't be imported, or aren't any; `path` is their file."""
+    reading = _Reading(References({}))
+    if path is not None:
+        with suppress(OSError, UnicodeDecodeError):  # it has changed since; then no lines are told
+            reading.parse(path.read_text(encoding="utf-8"))
+    reading.mistakes = []
     for index, endpoint in enumerate(endpoints.endpoints):
         try:
             load_bot(endpoint.flow)
         except ConfigurationError as error:
-            found.append(Mistake(0, ("endpoints", index, "flow"), f"({endpoint.name}) {error}"))
-    return found + [Mistake(0, place, message) for place, message in function_mistakes(endpoints)]
+            reading.add(("endpoints", index, "flow"), f"({endpoint.name}) {error}")
+    for place, message in function_mistakes(endpoints):
+        reading.add(place, message)
+    return reading.mistakes
 
 
 class _Reading:
@@ -114,7 +121,9 @@ class _Reading:
             return None if node is None else self._value(node, (), yaml.constructor.SafeConstructor())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self.mistakes.append(Mistake(mark.line + 1 if mark else 0, (), f"not YAML: {error.problem}"))
+            self.mistakes.append(
+                Mistake(mark.line + 1 if mark else 0, (), f"not YAML: {error.problem}{_often(error)}")
+            )
         except (yaml.YAMLError, RecursionError):
             self.mistakes.append(Mistake(0, (), "not YAML"))
         return None
@@ -174,7 +183,17 @@ class _Reading:
         elif details["type"] == "model_type":
             self.add(place, "must be a mapping of keys to values")
         else:
-            self.add(place, EXPLANATIONS.get(_setting(place), details["msg"]))
+            message = TYPES.get(details["type"], details["msg"])
+            self.add(place, EXPLANATIONS.get(_setting(place), message))
+
+
+def _often(error: yaml.MarkedYAMLError) -> str:
+    """What mostly is behind it, where PyYAML's own words don't tell."""
+    if error.problem and error.problem.startswith("expected <block end>"):
+        return " (is the line indented as those before it?)"
+    if error.problem == "found character '\\t' that cannot start any token":
+        return " (indent with spaces)"
+    return ""
 
 
 def _setting(place: Place) -> str:

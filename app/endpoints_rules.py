@@ -32,6 +32,16 @@ EXPLANATIONS = {
     **dict.fromkeys(("input", "output", "execution_finished", "inject", "notify"), "must be module:function"),
 }
 
+#: By the type of pydantic's error, where its own words don't tell what to write.
+TYPES = {
+    "string_type": "must be text; write a number in quotes",
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping of keys to values",
+}
+
 
 def broken_rules(document: Any) -> Iterator[tuple[Place, str]]:
     """Place and message of each rule the document breaks, whether or not its types are right."""

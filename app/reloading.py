@@ -129,7 +129,7 @@ def _set(ended: asyncio.Event, asked: asyncio.Event, _: object) -> None:
 def read_again(settings: Settings) -> Endpoints:
     """The file, its bots and transformers imported. Raises ConfigurationError with every mistake."""
     endpoints = load_endpoints(settings.endpoints)
-    if mistakes := bot_mistakes(endpoints):
+    if mistakes := bot_mistakes(endpoints, settings.endpoints):
         raise ConfigurationError(describe(settings.endpoints, mistakes))
     return endpoints
 

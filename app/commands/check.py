@@ -16,7 +16,7 @@ def run() -> int:
     add_bot_folders(settings.endpoints)
     endpoints, mistakes = read_endpoints(settings.endpoints)
     if endpoints is not None:
-        mistakes += bot_mistakes(endpoints)
+        mistakes += bot_mistakes(endpoints, settings.endpoints)
     errors, warnings = _lint(endpoints) if endpoints is not None else ([], [])
     if mistakes:
         print(describe(settings.endpoints, mistakes), file=sys.stderr)  # noqa: T201

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from app.conversation import lint_names as names
+from app.conversation.chat import Chat
 from app.conversation.lint_module import BotModule, Function
 from app.conversation.lint_names import Rule, Severity
 from app.conversation.lint_scope import AWAITED, Scope, Task, chat_parameters, likely_chat, own_nodes
@@ -79,7 +80,7 @@ class FunctionLinter(ast.NodeVisitor):
     def visit_Await(self, node: ast.Await) -> None:
         """Only Chat's methods and functions that use them are awaited."""
         self._awaited.add(node.value)
-        if not self._is_ours(node.value):
+        if not self._is_ours(node.value) and not self._is_missing(node.value):
             self._foreign(node, ast.unparse(node.value))
         self.generic_visit(node)
 
@@ -101,6 +102,11 @@ class FunctionLinter(ast.NodeVisitor):
     def _foreign(self, node: ast.AST, what: str) -> None:
         what = what if len(what) <= 60 else what[:57] + "…"
         self._say(node, "await", f"`{what}` awaits something other than Chat: wrap it in chat.step")
+
+    def _is_missing(self, node: ast.expr) -> bool:
+        """Whether it calls a method that Chat does not have; that is told where the call is."""
+        method = self._scope.chat_method(node) if isinstance(node, ast.Call) else None
+        return method is not None and not hasattr(Chat, method)
 
     def _is_ours(self, node: ast.expr) -> bool:
         if not isinstance(node, ast.Call):
@@ -144,6 +150,9 @@ class FunctionLinter(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _check_chat_call(self, node: ast.Call, method: str) -> None:
+        if not hasattr(Chat, method):
+            has = ", ".join(sorted(AWAITED))
+            self._say(node, "no-such-method", f"Chat has no `{method}`; what can be awaited of it: {has}")
         if method not in AWAITED:
             return
         if node not in self._awaited:

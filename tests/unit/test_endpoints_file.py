@@ -208,3 +208,34 @@ def test_the_repositorys_own_file_needs_no_environment() -> None:
     endpoints = load_endpoints(path, {"PARLEY_SANDBOX_PORT": "9000"}).endpoints
     assert [endpoint.flow for endpoint in endpoints] == ["flows.bots.echo:echo", "flows.bots.orders:orders"]
     assert {endpoint.eightxeight.base_url for endpoint in endpoints} == {"http://127.0.0.1:9000"}
+
+
+def test_a_bot_that_is_none_is_told_with_its_line(write: Write) -> None:
+    path = write(GOOD.replace("flows.bots.orders:orders", "flows.bots.orders:ordres"))
+    [found] = bot_mistakes(load_endpoints(path, ENVIRONMENT), path)
+    line = path.read_text().splitlines()[found.line - 1]
+    assert "flows.bots.orders:ordres" in line
+    assert str(found).startswith(f"line {found.line}: endpoints[")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("handover: {queue: 101}", "handover.queue: must be text; write a number in quotes"),
+        ("session_expiration: an hour", "session_expiration: must be a number"),
+        ("encrypt: perhaps", "encrypt: must be true or false"),
+        ("on_error: Sorry", "on_error: must be a mapping of keys to values"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told_by_what_to_write(write: Write, setting: str, message: str) -> None:
+    path = write(GOOD.rstrip() + f"\n    {setting}\n")
+    _, mistakes = read_endpoints(path, ENVIRONMENT)
+    assert [str(each).partition("].")[2] for each in mistakes] == [message]
+
+
+def test_a_line_out_of_step_is_told_by_its_indentation(write: Write) -> None:
+    _, [mistake] = read_endpoints(write("endpoints:\n  - name: a\n   token: b\n"), ENVIRONMENT)
+    assert mistake.line == 3
+    assert "is the line indented as those before it?" in str(mistake)
+    _, [mistake] = read_endpoints(write("endpoints:\n\t- name: a\n"), ENVIRONMENT)
+    assert "indent with spaces" in str(mistake)

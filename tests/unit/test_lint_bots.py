@@ -201,3 +201,12 @@ def test_a_bot_that_can_not_be_read_is_a_finding(
     [finding] = lint_bot(path)
     assert finding.rule == "import"
     assert part in finding.message
+
+
+def test_a_method_that_chat_does_not_have_is_told_as_that() -> None:
+    [finding] = lint('await chat.reply("Hello")')
+    assert finding.rule == "no-such-method"
+    assert finding.message.startswith("Chat has no `reply`; what can be awaited of it: ask, ")
+    assert " say," in finding.message
+    assert rules('name = chat.ask_name("Who?")') == ["no-such-method"]
+    assert rules('await chat.say("Hello", to="user")') == []
