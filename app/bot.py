@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from app.conversation.chat import Chat
 from app.conversation.content import Card, QuickReply
+from app.conversation.file import File
 from app.conversation.message import Attachment, Message
 from app.conversation.outcome import HandoverOutcome
 from app.conversation.params import call
@@ -39,6 +40,7 @@ __all__ = [
     "Buttons",
     "Card",
     "Chat",
+    "File",
     "FileLink",
     "FileUnavailable",
     "Gallery",

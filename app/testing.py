@@ -61,7 +61,8 @@ class Reply:
     """Something the bot said. `quick_replies` are the titles, `payloads` what they stand for.
 
     Of typed content `text` is what goes along, buttons that come back are among the quick replies, and
-    `content` is the whole of it: {"type", …}.
+    `content` is the whole of it: {"type", …}. `attachments` have name, type and size; a file at
+    an address is not fetched in a test: its size is 0.
     """
 
     text: str | None
@@ -70,6 +71,7 @@ class Reply:
     card: Mapping[str, Any] | None = None
     raw: Mapping[str, Any] | None = None
     content: Mapping[str, Any] | None = None
+    attachments: tuple[Attachment, ...] = ()
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Reply:
@@ -83,6 +85,7 @@ class Reply:
             card=content["card"],
             raw=content["raw"],
             content=dict(content) if typed else None,
+            attachments=tuple(map(Attachment.from_json, content.get("attachments") or ())),
         )
 
 

@@ -20,6 +20,8 @@ class Changes:
     messages: list[Row] = field(default_factory=list)
     journal: list[Row] = field(default_factory=list)
     deliveries: list[Row] = field(default_factory=list)
+    files: list[Row] = field(default_factory=list)
+    """That the bot said: {file_key, file_of, file_delivery, file_session}."""
     confirmed: list[Row] = field(default_factory=list)
     """Echoes: {text, at}, assigned to deliveries when written."""
     timers: list[Row] = field(default_factory=list)
@@ -94,6 +96,16 @@ class Changes:
                 "at": entry.at,
                 "event_id": entry.event_id,
             }
+        )
+
+    def take_file(self, key: str, of: int, session: int | None, delivery: int | None) -> None:
+        """The conversation's bot says a file, which goes with a delivery if with any."""
+        for row in self.files:
+            if row["file_key"] == key:
+                row["file_delivery"] = row["file_delivery"] if delivery is None else delivery
+                return
+        self.files.append(
+            {"file_key": key, "file_of": of, "file_delivery": delivery, "file_session": session}
         )
 
     def incident(self, kind: str, *, endpoint: str, conversation_id: int, **detail: Any) -> None:

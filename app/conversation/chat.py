@@ -17,6 +17,7 @@ from app.conversation import content as contents
 from app.conversation import marks
 from app.conversation.contact import Contact
 from app.conversation.content import Card, QuickReply
+from app.conversation.file import File, check_files
 from app.conversation.journal import THINKING, Entry
 from app.conversation.jsonvalue import copy_json
 from app.conversation.message import Message
@@ -137,6 +138,7 @@ class Chat:
         quick_replies: Iterable[str | QuickReply] | None = None,
         card: Card | Mapping[str, Any] | None = None,
         raw: Mapping[str, Any] | None = None,
+        attachments: Iterable[File] | None = None,
         to: Literal["user", "agent", "both"] = "user",
     ) -> Coroutine[Any, Any, None]:
         """Send a message: a text, an Adaptive Card or both, with quick replies; or `raw`, 8x8's own form.
@@ -146,15 +148,19 @@ class Chat:
         shown to the agent alone, as a note beside the conversation. Raises BotError when it can't be sent:
         empty, longer than 10,000 characters, NUL or a lone surrogate, a card newer than the endpoint's
         `adaptive_card_version`.
+
+        `attachments` are files (see file.py), kept by Parley before the bot goes on. One that can't be had
+        (no such file, too large, not to be fetched) is a BotError, and nothing is said.
         """
-        content = contents.output(text, quick_replies, card, raw, self._card_version)
-        alone = isinstance(text, str) and card is None and raw is None and quick_replies is None
+        files = check_files(attachments)
+        content = contents.output(text, quick_replies, card, raw, self._card_version, files=bool(files))
+        alone = isinstance(text, str) and card is None and raw is None and quick_replies is None and not files
         if to == "agent" and not alone:
             raise BotError('say(to="agent") takes a text alone.')
         if to != "user":
             content = {**content, "to": to}
         self._calls += 1
-        return self._say(content)
+        return self._say(content, files)
 
     def thinking(self, seconds: float = 60) -> Coroutine[Any, Any, None]:
         """Show the user that the next step takes a while: at most so many seconds, 1 to 600. Best effort.
@@ -184,6 +190,7 @@ class Chat:
         quick_replies: Iterable[str | QuickReply] | None = None,
         card: Card | Mapping[str, Any] | None = None,
         raw: Mapping[str, Any] | None = None,
+        attachments: Iterable[File] | None = None,
     ) -> Coroutine[Any, Any, str]: ...
 
     @overload
@@ -198,6 +205,7 @@ class Chat:
         quick_replies: Iterable[str | QuickReply] | None = None,
         card: Card | Mapping[str, Any] | None = None,
         raw: Mapping[str, Any] | None = None,
+        attachments: Iterable[File] | None = None,
     ) -> Coroutine[Any, Any, T]: ...
 
     def ask(
@@ -211,16 +219,19 @@ class Chat:
         quick_replies: Iterable[str | QuickReply] | None = None,
         card: Card | Mapping[str, Any] | None = None,
         raw: Mapping[str, Any] | None = None,
+        attachments: Iterable[File] | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Say something (all that `say` takes) and return what `parse` makes of the answer's text.
 
         Without `parse` it is the text itself: of a click, its title. A card that was submitted has no text:
         what was filled in is in `chat.message.data`. When `parse` raises ValueError, `retry` (a text or
-        typed content; else the question with an apology) is said and the next answer tried; after `attempts`
-        of them NoAnswer is raised. TimeoutError as in `receive`, for each attempt.
+        typed content; else the question with an apology, without its attachments) is said and the next
+        answer tried; after `attempts` of them NoAnswer is raised. TimeoutError as in `receive`, for each
+        attempt.
         """
+        files = check_files(attachments)
         choices = None if quick_replies is None else list(quick_replies)
-        question = contents.output(text, choices, card, raw, self._card_version)
+        question = contents.output(text, choices, card, raw, self._card_version, files=bool(files))
         again = contents.apologetic(question)
         if retry is not None:
             again = contents.output(retry, choices, None, None, self._card_version)
@@ -228,7 +239,7 @@ class Chat:
             raise BotError("ask(attempts=) must be at least 1.")
         wait = seconds(timeout, "ask(timeout=)")
         self._calls += 1
-        return self._ask(question, again, parse, attempts, wait)
+        return self._ask(question, files, again, parse, attempts, wait)
 
     def step(
         self,
@@ -317,10 +328,10 @@ class Chat:
         if not self._tape.closed:
             self._tape.note(name, content)
 
-    async def _say(self, content: dict[str, Any]) -> None:
+    async def _say(self, content: dict[str, Any], files: tuple[File, ...]) -> None:
         if self._awaited():
             await self._refuse()
-        await self._output(content)
+        await self._output(content, files)
 
     async def _thinking(self, seconds: int) -> None:
         if self._awaited():
@@ -335,6 +346,7 @@ class Chat:
     async def _ask(
         self,
         question: dict[str, Any],
+        files: tuple[File, ...],
         again: dict[str, Any],
         parse: Callable[[str], Any] | None,
         attempts: int,
@@ -343,7 +355,7 @@ class Chat:
         if self._awaited():
             await self._refuse()
         for attempt in range(attempts):
-            await self._output(again if attempt else question)
+            await (self._output(again) if attempt else self._output(question, files))
             text = (await self._input(timeout)).text
             if parse is None:
                 return text
@@ -432,9 +444,15 @@ class Chat:
             await _suspend(self._tape)
         return content
 
-    async def _output(self, content: dict[str, Any]) -> None:
-        if self._tape.say(content) is None:
+    async def _output(self, content: dict[str, Any], files: tuple[File, ...] = ()) -> None:
+        tape = self._tape
+        kept: dict[str, Any] | None = {}
+        while files and (kept := tape.attach(files)) is None:
+            await _suspend(tape)
+        if tape.say({**content, **(kept or {})}) is None:
             await self._stop()
+        if kept and "unsaid" in kept:
+            raise BotError(kept["unsaid"])
 
     async def _input(self, timeout: float | None) -> Message:
         if self._handling:

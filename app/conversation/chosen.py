@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from app.conversation.journal import Entry
+from app.conversation.journal import Entry, is_said
 from app.gateway.rendering import choices, is_numbered
 
 _NUMBER = re.compile(r"#?\s*([0-9]{1,3})\s*[.)]?")
@@ -58,7 +58,7 @@ def last_turn(entries: Sequence[Entry]) -> list[Entry]:
     for entry in reversed(entries):
         if entry.kind in _ANSWERED:
             break
-        if entry.kind == "output":
+        if is_said(entry):
             said.append(entry)
     return said[::-1]
 
@@ -67,6 +67,6 @@ def _offered(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     for entry in reversed(entries):
         if entry.kind in _ANSWERED:
             break
-        if entry.kind == "output" and (found := choices(entry.content)):
+        if is_said(entry) and (found := choices(entry.content)):
             return found
     return []

@@ -67,11 +67,14 @@ def output(
     card: Card | Mapping[str, Any] | None,
     raw: Mapping[str, Any] | None,
     card_version: str = CARD_VERSION,
+    *,
+    files: bool = False,
 ) -> dict[str, Any]:
     """The content of an `output` entry: {"text", "quick_replies": [{"title", "payload"}], "card", "raw"}.
 
     Of typed content (see typed.py) it has "type" and the type's own fields as well. Raises BotError when
-    there is nothing to say, it can't be sent, or a card needs a newer version than `card_version`.
+    there is nothing to say, it can't be sent, or a card needs a newer version than `card_version`. `files`:
+    there are attachments, which need no text beside them.
     """
     if isinstance(text, Card):
         if card is not None:
@@ -88,7 +91,7 @@ def output(
         text = str.__str__(text)  # of a StrEnum, the plain text
     replies = [] if quick_replies is None else [_quick_reply(reply) for reply in quick_replies]
     if raw is not None:
-        if text is not None or replies or card is not None:
+        if text is not None or replies or card is not None or files:
             raise BotError("A raw message stands alone: give say(raw=…) nothing else.")
         if not isinstance(raw, Mapping) or not raw:
             raise BotError("A raw message is an object with at least one key.")
@@ -98,8 +101,8 @@ def output(
             "card": None,
             "raw": check_json(dict(raw), "a raw message"),
         }
-    if text is None and card is None and not typed:
-        raise BotError("There is nothing to say: give a text, a card or a raw message.")
+    if text is None and card is None and not typed and not files:
+        raise BotError("There is nothing to say: give a text, a card, attachments or a raw message.")
     if card is not None:
         card = (card if isinstance(card, Card) else Card(card)).to_json()
         check_card(card, card_version)

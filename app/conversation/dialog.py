@@ -17,7 +17,7 @@ from app.conversation.handover.following import end, last_words, outcome_due, us
 from app.conversation.handover.opening import apologise, ask
 from app.conversation.handover.packet import with_note
 from app.conversation.inputs import Input, meaning_of
-from app.conversation.journal import Entry
+from app.conversation.journal import Entry, is_said
 from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive
 from app.conversation.notes import extras, note
 from app.conversation.privacy import noted
@@ -26,6 +26,7 @@ from app.conversation.services import Services
 from app.conversation.state import ConversationState, WaitingEvent
 from app.conversation.transformers import Said
 from app.gateway.meaning import Injected, UserInput
+from app.gateway.outgoing import files_of
 
 log = structlog.get_logger(__name__)
 
@@ -113,7 +114,8 @@ def keep(
     """
     for position, entry in produced:
         draft.journal(entry, position)
-        own = [entry.content] if entry.kind == "output" else []
+        draft.take_files(files_of(entry.content))
+        own = [entry.content] if is_said(entry) else []
         for content in own if said is None else said.at.get(position, own):
             _say(draft, content, position)
         if entry.kind == "handover":

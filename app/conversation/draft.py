@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from app.conversation.changes import Changes, Row
 from app.conversation.chosen import last_turn
-from app.conversation.ids import Ids
+from app.conversation.ids import IdPools
 from app.conversation.journal import Entry
 from app.conversation.language import languages
 from app.conversation.privacy.lines import shaped
 from app.conversation.state import ConversationState, DialogState, SessionState, TimerState, WaitingEvent
 from app.endpoints import Endpoint
+from app.gateway.outgoing import files_of
 
 #: How long after a send begins another worker may look whether it arrived.
 DOUBT_AFTER = timedelta(seconds=2)
@@ -21,31 +23,10 @@ DOUBT_AFTER = timedelta(seconds=2)
 
 #: What a transcript keeps of a message of the bot, beside its text.
 _SHOWN = ("quick_replies", "card", "raw")
-
-#: Deliveries of one transaction, where no output becomes several.
-RESERVED = 60
+_OF_FILE = ("name", "type", "size")
 
 #: Journal entries that a turn of the bot begins with.
 _TURNS = ("input", "timeout", "outcome", "signal")
-
-
-@dataclass(frozen=True, slots=True)
-class IdPools:
-    """Ids of the tables whose rows are named by other rows of the same transaction."""
-
-    session: Ids
-    dialog: Ids
-    delivery: Ids
-    timer: Ids
-    handover: Ids
-
-    async def reserve(self) -> None:
-        """Enough for any one transaction."""
-        await self.session.reserve(1)
-        await self.dialog.reserve(2)
-        await self.delivery.reserve(RESERVED)
-        await self.timer.reserve(8)
-        await self.handover.reserve(2)
 
 
 @dataclass(slots=True)
@@ -354,12 +335,22 @@ class Draft:
                 "reason": "the endpoint is silent" if muted else None,
             }
         )
+        if kind == "message":
+            self.take_files(files_of(content), delivery_id)
         if transcript and kind == "message" and not muted:
             extra = {name: content[name] for name in _SHOWN if content.get(name)}
+            if files := content.get("attachments"):
+                extra["attachments"] = [{name: each[name] for name in _OF_FILE} for each in files]
             self.transcript(
                 "bot", at=self.now, text=content.get("text"), content=extra, delivery_id=delivery_id
             )
         return delivery_id
+
+    def take_files(self, keys: Iterable[str], delivery_id: int | None = None) -> None:
+        """Files that the bot says, and the delivery that they go with."""
+        session = self.state.session.id if self.state.session else None
+        for key in keys:
+            self.changes.take_file(key, self.state.id, session, delivery_id)
 
     def withhold(self, reason: str, *, handover: int | None = None) -> None:
         """Withhold what was queued in this transaction: messages of the bot, or all for that handover."""

@@ -24,7 +24,7 @@ from app.conversation.content import CARD_VERSION
 from app.conversation.isolation import Isolation
 from app.conversation.journal import FED, Entry
 from app.conversation.jsonvalue import check_json, copy_json, keep_json
-from app.conversation.needs import Diverged, Failed, Finished, Need, ReadFile
+from app.conversation.needs import Diverged, Failed, Finished, Need, ReadFile, StoreFiles
 from app.conversation.tape import Tape, described
 from app.errors import BotError
 
@@ -122,6 +122,14 @@ class Driver:
         self._tape.files[key] = content
         if isinstance(self._tape.need, ReadFile):
             self._tape.need = None
+
+    def attach(self, kept: Mapping[str, Any]) -> None:
+        """Tell what became of the files that `StoreFiles` asked to be kept."""
+        need = self._tape.need
+        if not isinstance(need, StoreFiles):
+            raise ValueError("No files are to be kept.")
+        self._tape.kept[need.position] = dict(kept)
+        self._tape.need = None
 
     def drain(self) -> list[tuple[int, Entry]]:
         """What the bot did since the last drain, with positions: output, step and handover entries."""

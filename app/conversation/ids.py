@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -36,3 +37,26 @@ class Ids:
     def take(self) -> int:
         """The next id; `reserve` first."""
         return self._ready.popleft()
+
+
+#: Deliveries of one transaction, where no output becomes several.
+RESERVED = 60
+
+
+@dataclass(frozen=True, slots=True)
+class IdPools:
+    """Ids of the tables whose rows are named by other rows of the same transaction."""
+
+    session: Ids
+    dialog: Ids
+    delivery: Ids
+    timer: Ids
+    handover: Ids
+
+    async def reserve(self) -> None:
+        """Enough for any one transaction."""
+        await self.session.reserve(1)
+        await self.dialog.reserve(2)
+        await self.delivery.reserve(RESERVED)
+        await self.timer.reserve(8)
+        await self.handover.reserve(2)

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | input | | {"message": …} and, where they changed from outside, "contact" and "session" |
 | timeout | | {}: the wait of a `receive(timeout=)` was over |
-| output | | {"text", "quick_replies", "card", "raw"}: see content.py |
+| output | | {"text", "quick_replies", "card", "raw"} of content.py; "attachments" or "unsaid" of needs.py |
 | step | the step's | {"key": the idempotency key, "group": position of the first step that runs with it} |
 | result | the step's or null | {"step": its position} and "value", "error" or "interrupted": see step.py |
 | handover | | the handover's parameters |
@@ -40,3 +40,8 @@ class Entry:
     content: dict[str, Any]
     at: datetime
     event_id: int | None = None
+
+
+def is_said(entry: Entry) -> bool:
+    """Whether it is something that goes to the user: no output whose files could not be had."""
+    return entry.kind == "output" and "unsaid" not in entry.content

@@ -1,7 +1,7 @@
 """What a driver hands back when it can't go on by itself.
 
-`Receive`, `RunSteps` and `Handover` wait for something to be fed, `ReadFile` for a file's bytes; `Finished`,
-`Failed` and `Diverged` end it.
+`Receive`, `RunSteps` and `Handover` wait for something to be fed, `ReadFile` for a file's bytes, `StoreFiles`
+for files to be kept; `Finished`, `Failed` and `Diverged` end it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from app.conversation.file import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,18 @@ class ReadFile:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreFiles:
+    """Make the files of the output at this position durable, and tell what became of them.
+
+    That is {"attachments": [{"file": key, "name", "type", "size", "url"}]}, journaled with the output; or
+    {"unsaid": why not}, journaled too: the bot gets it as a BotError, at every replay.
+    """
+
+    position: int
+    files: tuple[File, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The bot returned: the dialog is over; with `ends_session` (`chat.end()`) the session too."""
 
@@ -117,4 +131,4 @@ class Diverged:
     position: int
 
 
-Need = Receive | RunSteps | Handover | ReadFile | Finished | Failed | Diverged
+Need = Receive | RunSteps | Handover | ReadFile | StoreFiles | Finished | Failed | Diverged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import text
@@ -26,11 +27,12 @@ from app.conversation.sending import (
 from app.conversation.services import Host, Services
 from app.conversation.state import ConversationState
 from app.conversation.store import insert_rows
+from app.conversation.uploading import with_files
 from app.conversation.visible import name_of, visibly
 from app.endpoints import Endpoint
 from app.errors import GatewayError
 from app.gateway.outcome import Outcome, Retry, Sent, Unauthorized
-from app.gateway.outgoing import render
+from app.gateway.outgoing import files_of, render
 
 log = structlog.get_logger(__name__)
 
@@ -210,7 +212,7 @@ class Outbox:
         if (services.now() - sending.taken_at).total_seconds() > STALE_AFTER:
             return Retry(None, None, "taken too long ago")
         if sending.kind == "message":
-            return await services.gateway.send(endpoint, state.external_id, render(sending.content))
+            return await self._send_message(endpoint, sending)
         content = sending.content
         if sending.kind == "note":
             return await services.gateway.update_user(endpoint, state.external_id, content["user"])
@@ -223,6 +225,15 @@ class Outbox:
             max_total_minutes=content.get("max_total_minutes"),
             user_timeout_minutes=content.get("user_timeout_minutes"),
         )
+
+    async def _send_message(self, endpoint: Endpoint, sending: Sending) -> Outcome:
+        services, state = self._services, self._state
+        body: dict[str, Any] | Outcome = render(sending.content)
+        if keys := files_of(sending.content):
+            body = await with_files(services, state, endpoint, render(sending.content), keys)
+        if not isinstance(body, dict):
+            return body
+        return await services.gateway.send(endpoint, state.external_id, body)
 
     async def _assign(self, endpoint: Endpoint, sending: Sending) -> Outcome:
         content = sending.content

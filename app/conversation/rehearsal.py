@@ -7,12 +7,26 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, TypeVar
 
 from app.conversation.driver import Bot, DialogStart, Driver
-from app.conversation.journal import Entry
-from app.conversation.needs import Diverged, Failed, Handover, Need, ReadFile, Receive, RunSteps, StepCall
+from app.conversation.journal import Entry, is_said
+from app.conversation.needs import (
+    Diverged,
+    Failed,
+    Handover,
+    Need,
+    ReadFile,
+    Receive,
+    RunSteps,
+    StepCall,
+    StoreFiles,
+)
 from app.conversation.step import run_step
+from app.files.outgoing import missing
+from app.files.sniffing import sniff
 
 T = TypeVar("T")
 
@@ -69,7 +83,7 @@ class Rehearsal:
 
     def outputs(self) -> list[dict[str, Any]]:
         """What the bot said since this was last asked."""
-        return [entry.content for _, entry in self._driver.drain() if entry.kind == "output"]
+        return [entry.content for _, entry in self._driver.drain() if is_said(entry)]
 
     def close(self) -> None:
         """End it where it stands."""
@@ -85,9 +99,12 @@ class Rehearsal:
         return need
 
     def _reading(self, driver: Driver) -> Need:
-        """What the bot needs but for files, which it gets."""
-        while isinstance(need := driver.run(), ReadFile):
-            driver.provide(need.key, self._files[need.key])
+        """What the bot needs but for files, which it gets and can say."""
+        while isinstance(need := driver.run(), ReadFile | StoreFiles):
+            if isinstance(need, ReadFile):
+                driver.provide(need.key, self._files[need.key])
+            else:
+                driver.attach(_kept(need))
         return need
 
     def _compare(self, need: Need) -> None:
@@ -112,6 +129,20 @@ class Rehearsal:
 
     def _replaced(self, call: StepCall) -> StepCall:
         return replace(call, function=self._steps.get(call.name, call.function))
+
+
+def _kept(need: StoreFiles) -> dict[str, Any]:
+    """Files as they would be kept, but for those at an address: nothing is fetched in a test."""
+    kept = []
+    for number, file in enumerate(need.files):
+        if isinstance(file.source, Path) and not file.source.is_file():
+            return {"unsaid": missing(number)}
+        content = b"" if isinstance(file.source, str) else file.source
+        content = content.read_bytes() if isinstance(content, Path) else content
+        key = sha256(content + str(file.source if file.is_url else "").encode()).hexdigest()[:32]
+        about = {"name": file.name, "type": sniff(content[:8192], file.name), "size": len(content)}
+        kept.append({**about, "file": f"test/{key}", "url": f"https://parley.test/files/{key}"})
+    return {"attachments": kept}
 
 
 def _shape(need: Need) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.conversation.driver import Bot, DialogStart, Driver
 from app.conversation.journal import Entry
-from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, ReadFile, Receive
+from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, ReadFile, Receive, StoreFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +54,6 @@ def _where(status: str) -> str:
 
 
 def _does(need: Need) -> str:
+    if isinstance(need, StoreFiles):
+        return "wants output"
     return "ends" if isinstance(need, Finished) else "waits"

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.conversation.draft import IdPools
 from app.conversation.driver import Bot
+from app.conversation.ids import IdPools
 from app.conversation.indicators import Indicators
 from app.conversation.modes import Modes
 from app.conversation.pauses import Pauses

@@ -20,6 +20,7 @@ from app.conversation.privacy.erasure import erase
 from app.conversation.state import ConversationState, WaitingEvent
 from app.database.direct import direct
 from app.database.recordset import as_json, inserting, rows
+from app.files.rows import TAKEN, TAKEN_COLUMNS
 from app.sealing import unseal
 
 _WAITING = """
@@ -188,6 +189,7 @@ async def write(holding: Owned, state: ConversationState, changes: Changes, atte
     together.update(_HANDLED, _HANDLED_COLUMNS, changes.handled)
     together.insert("delivery", changes.deliveries)
     together.insert("delivery_attempt", attempts)
+    together.update(TAKEN, TAKEN_COLUMNS, changes.files)
     together.insert("message", changes.messages)
     together.insert("timer", changes.timers)
     together.update(_TIMER_ENDED, _TIMER_ENDED_COLUMNS, changes.timers_ended)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from app.conversation.file import File
 from app.conversation.journal import Entry
 from app.conversation.needs import (
     Diverged,
@@ -22,6 +23,7 @@ from app.conversation.needs import (
     Receive,
     StepCall,
     StepSpec,
+    StoreFiles,
 )
 from app.errors import BotError
 
@@ -52,6 +54,8 @@ class Tape:
         self.closed = False
         self.files: dict[str, bytes] = {}
         """What files say that the bot has read; given from outside, at every replay."""
+        self.kept: dict[int, dict[str, Any]] = {}
+        """What became of files that the bot says at these positions: see StoreFiles."""
         self.private = 0
         """How many private stretches the bot is in, one within the other."""
         self._dialog_key = dialog_key
@@ -80,6 +84,16 @@ class Tape:
         if position is not None:
             self._outputs += 1
         return position
+
+    def attach(self, files: tuple[File, ...]) -> dict[str, Any] | None:
+        """What became of files that are to be said now: as the journal has it, else what was just told."""
+        entry = self.upcoming()
+        if entry is not None:
+            return {name: entry.content[name] for name in ("attachments", "unsaid") if name in entry.content}
+        kept = self.kept.get(self.place)
+        if kept is None:
+            self.need = StoreFiles(self.place, files)
+        return kept
 
     def begin(self, spec: StepSpec, group: int | None) -> int | None:
         """The position of a step's entry."""

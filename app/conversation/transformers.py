@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.conversation.inputs import Input, session_expired
-from app.conversation.journal import Entry
+from app.conversation.journal import Entry, is_said
 from app.conversation.needs import Need, RunSteps
 from app.conversation.privacy.sanitize import clean_input
 from app.conversation.services import Services
@@ -58,7 +58,7 @@ def spoken(produced: Sequence[tuple[int, Entry]], channel: str | None) -> Said |
     """What is delivered of what the bot said, for the channel; None where each output is sent as it is."""
     said = Said()
     for position, entry in produced:
-        if entry.kind == "output":
+        if is_said(entry):
             parts = deliverables(entry.content, channel)
             if len(parts) > 1 or parts[0] != entry.content:
                 said.at[position] = parts
@@ -247,7 +247,7 @@ class Transforming:
 
 
 def _to_user(entry: Entry) -> bool:
-    return entry.kind == "output" and entry.content.get("to") != "agent"
+    return is_said(entry) and entry.content.get("to") != "agent"
 
 
 def _content(body: dict[str, Any], rendered: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from app.conversation import dialog as dialogs
 from app.conversation.attachments import Attachments
 from app.conversation.bypass import bypasses_bot, goes_to_bot
 from app.conversation.commit import commit
-from app.conversation.draft import RESERVED, Draft
+from app.conversation.draft import Draft
 from app.conversation.driver import Driver
+from app.conversation.files_out import FilesOut
 from app.conversation.handover import asking
 from app.conversation.handover.following import (
     due_timers,
@@ -27,6 +28,7 @@ from app.conversation.handover.following import (
     outcome_due,
     time_passed,
 )
+from app.conversation.ids import RESERVED
 from app.conversation.inputs import (
     Input,
     as_input,
@@ -73,6 +75,7 @@ class Turns:
         self._muted = False
         self._overtaken = False
         self._transforming = Transforming(services, state)
+        self._files_out = FilesOut(services, state)
         self._attachments = Attachments(services, state)
         self._cancelling: dict[str, bytes] = {}
         self._ready: dict[int, Ready] = {}
@@ -316,7 +319,7 @@ class Turns:
     async def _drive(self, driver: Driver, draft: Draft, host: Host) -> None:
         deadline = asyncio.get_running_loop().time() + self._endpoint.turn_timeout
         while True:
-            need = await self._advance(driver, deadline)
+            need = await self._advance(driver, deadline, host)
             if isinstance(need, Diverged) and dialogs.restart(draft, need):
                 driver.close()
                 driver = dialogs.drive(self._services, self._state)
@@ -357,12 +360,12 @@ class Turns:
                 await self._commit(draft, turn=True)
                 return
 
-    async def _advance(self, driver: Driver, deadline: float) -> Need:
-        """What the bot needs next; files that it reads are read on the way."""
+    async def _advance(self, driver: Driver, deadline: float, host: Host) -> Need:
+        """What the bot needs next; files that it reads are read on the way, those it says are kept."""
         reader = self._services.files.reader if self._services.files is not None else None
         try:
             async with asyncio.timeout_at(deadline):
-                return await advance(driver, reader)
+                return await advance(driver, reader, lambda need: self._files_out.keep(need, host))
         except TimeoutError:
             return Failed(TurnTimedOut(), "turn_timeout")
 

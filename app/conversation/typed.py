@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-from app.conversation.checks import check_text
+from app.conversation.checks import check_text, check_url
 from app.conversation.jsonvalue import check_json, copy_json
 from app.errors import BotError
 
 MOST_BUTTONS = 10
 MOST_ITEMS = 20
-LONGEST_URL = 2000
 _PHONE = frozenset("0123456789+-().* #/")
 
 
@@ -60,7 +58,7 @@ class Link:
 
     def __post_init__(self) -> None:
         check_text(self.title, "a button's title")
-        _check_url(self.url, "a link's url")
+        check_url(self.url, "a link's url")
 
     def to_json(self) -> dict[str, str]:
         """{"type": "link", "title", "url"}."""
@@ -121,7 +119,7 @@ class Tile:
         if self.subtitle is not None:
             check_text(self.subtitle, "a tile's subtitle")
         if self.image is not None:
-            _check_url(self.image, "a tile's image")
+            check_url(self.image, "a tile's image")
         object.__setattr__(self, "buttons", _buttons(self.buttons))
 
     def to_json(self) -> dict[str, Any]:
@@ -175,7 +173,7 @@ class _Media(Content):
     text: str | None = None
 
     def __post_init__(self) -> None:
-        _check_url(self.url, "a url")
+        check_url(self.url, "a url")
         check_text(self.title, "a title")
         _check_optional(self.text)
 
@@ -215,7 +213,7 @@ class Video(_Media):
     def __post_init__(self) -> None:
         _Media.__post_init__(self)
         if self.poster is not None:
-            _check_url(self.poster, "a poster's url")
+            check_url(self.poster, "a poster's url")
 
     def to_json(self) -> dict[str, Any]:
         """{"type": "video", "text", "url", "title", "poster"}."""
@@ -313,19 +311,6 @@ def _tiles(tiles: object, what: str) -> tuple[Tile, ...]:
     if len(tiles) > MOST_ITEMS:
         raise BotError(f"{what} has more than {MOST_ITEMS} Tiles.")
     return tuple(tiles)
-
-
-def _check_url(url: object, what: str) -> None:
-    check_text(url, what)
-    assert isinstance(url, str)
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise BotError(f"{what.capitalize()} is no address.") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or any(map(str.isspace, url)):
-        raise BotError(f"{what.capitalize()} must begin with https:// or http:// and hold no space.")
-    if len(url) > LONGEST_URL:
-        raise BotError(f"{what.capitalize()} is longer than {LONGEST_URL:,} characters.")
 
 
 def _check_optional(text: object) -> None:

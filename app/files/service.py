@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from app.endpoints_storage import Files
+from app.files.fetching import Fetcher
 from app.files.incoming import Incoming
 from app.files.links import Links, open_links
+from app.files.outgoing import Outgoing
 from app.files.reading import Reader
 from app.files.store import FileStore, open_store
 from app.settings import Settings
@@ -20,6 +22,7 @@ class FileService:
     settings: Files
     store: FileStore
     incoming: Incoming
+    outgoing: Outgoing
     reader: Reader
     links: Links
 
@@ -27,4 +30,6 @@ class FileService:
     def open(cls, files: Files, settings: Settings) -> Self:
         """As the settings say. Raises ConfigurationError."""
         store = open_store(files, settings.home)
-        return cls(files, store, Incoming(files, store), Reader(store), open_links(settings))
+        fetcher = Fetcher()
+        incoming, outgoing = Incoming(files, store, fetcher), Outgoing(files, store, fetcher)
+        return cls(files, store, incoming, outgoing, Reader(store), open_links(settings))

@@ -17,9 +17,10 @@ import msgspec
 
 from app.endpoints import Endpoint
 from app.errors import GatewayError
-from app.gateway.outcome import InDoubt, Outcome, Retry, SendResult, Sent, of_response
+from app.gateway.multipart import Upload, multipart
+from app.gateway.outcome import InDoubt, Outcome, Refused, Retry, SendResult, Sent, of_response
 from app.gateway.pace import Paces
-from app.gateway.transport import LOST, NOT_BEGUN, Answer, Target, Transport
+from app.gateway.transport import JSON, LOST, NOT_BEGUN, Answer, Target, Transport
 
 #: Bytes of an answer that are read: to a request that changes something, and to one that reads.
 SMALL, LARGE = 64 * 1024, 8 * 1024 * 1024
@@ -151,6 +152,28 @@ class GatewayClient:
         body = {"authorType": "bot", "readAt": int(read_at.timestamp() * 1000)}
         return await self._change(endpoint, b"POST", _path(conversation, "/read-receipt"), body, timeout)
 
+    async def upload(
+        self,
+        endpoint: Endpoint,
+        conversation: str,
+        file: Upload,
+        *,
+        timeout: float | None = None,
+    ) -> tuple[Outcome, str | None]:
+        """Add a file to the conversation; 8x8's id of it, for messages to refer to, where it was Sent."""
+        content, kind = multipart(file)
+        path = _path(conversation, "/attachments")
+        answer = await self._request(endpoint, b"POST", path, content, timeout, SMALL, kind=kind)
+        if not isinstance(answer, Answer):
+            return answer, None
+        outcome = _outcome(answer)
+        if not isinstance(outcome, Sent):
+            return outcome, None
+        identity = _identity(answer.body)
+        if identity is None:
+            return Refused(answer.status, "the answer tells no id of the file"), None
+        return outcome, identity
+
     async def messages(
         self, endpoint: Endpoint, conversation: str, size: int = 50, *, timeout: float | None = None
     ) -> list[GatewayMessage]:
@@ -202,6 +225,8 @@ class GatewayClient:
         content: bytes | None,
         timeout: float | None,
         limit: int,
+        *,
+        kind: bytes = JSON,
     ) -> Answer | Retry | InDoubt:
         seconds = endpoint.deliveries.timeout if timeout is None else timeout
         pace = self._paces.of(endpoint)
@@ -212,7 +237,7 @@ class GatewayClient:
             await asyncio.sleep(wait)
         try:
             answer = await self._transport.request(
-                self._target(endpoint), method, path, content, timeout=seconds, limit=limit
+                self._target(endpoint), method, path, content, timeout=seconds, limit=limit, kind=kind
             )
             if pace is not None and answer.status == 429:
                 pace.slow_down()
@@ -281,6 +306,18 @@ def _moment(value: object) -> datetime | None:
 def _objects(value: object) -> tuple[dict[str, Any], ...]:
     items: Sequence[object] = value if isinstance(value, list) else ()
     return tuple(item for item in items if isinstance(item, dict))
+
+
+def _identity(body: bytes) -> str | None:
+    """The `id` of what was made."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    found = value.get("id") if isinstance(value, dict) else None
+    return (
+        str(found) if isinstance(found, str | int) and not isinstance(found, bool) and found != "" else None
+    )
 
 
 def _outcome(answer: Answer) -> Outcome:

@@ -30,6 +30,8 @@ PREFIX = "/chat-gateway/v1"
 NOT_BEGUN = (NotBegun,)
 LOST = (Lost, TimeoutError)
 
+JSON = b"application/json"
+
 Header = tuple[bytes, bytes]
 
 #: Bytes that would end a line of a request.
@@ -82,9 +84,19 @@ class Transport:
         self._pools: dict[Target, _Pool] = {}
 
     async def request(
-        self, target: Target, method: bytes, path: str, content: bytes | None, *, timeout: float, limit: int
+        self,
+        target: Target,
+        method: bytes,
+        path: str,
+        content: bytes | None,
+        *,
+        timeout: float,
+        limit: int,
+        kind: bytes = JSON,
     ) -> Answer:
         """One request, `timeout` seconds in all, of whose answer `limit` bytes are read.
+
+        `kind` is the media type of its content.
 
         Raises one of NOT_BEGUN (nothing was sent) or of LOST (perhaps something was). Waiting for a
         connection takes nine tenths of the time at most, so that a TimeoutError always means a begun request.
@@ -92,7 +104,7 @@ class Transport:
         pool = self._pools.get(target)
         if pool is None:
             pool = self._pools[target] = _Pool(target, self._connections, self._idle)
-        data = pool.message(method, path, content)
+        data = pool.message(method, path, content, kind)
         async with asyncio.timeout(timeout):
             return await pool.request(data, timeout, limit)
 
@@ -115,7 +127,7 @@ class _Pool:
         self._headers = b"".join(b"%s: %s\r\n" % header for header in target.headers)
         self._sound = not any(_BREAKS & set(value) for header in target.headers for value in header)
 
-    def message(self, method: bytes, path: str, content: bytes | None) -> bytes:
+    def message(self, method: bytes, path: str, content: bytes | None, kind: bytes) -> bytes:
         """The bytes of a request. Raises LocalProtocolError."""
         place = (self._target.path + path).encode()
         if not self._sound or _BREAKS & set(place) or b" " in place:
@@ -123,11 +135,7 @@ class _Pool:
         head = b"%s %s HTTP/1.1\r\n%s" % (method, place, self._headers)
         if content is None:
             return head + b"\r\n"
-        return b"%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
-            head,
-            len(content),
-            content,
-        )
+        return b"%sContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (head, kind, len(content), content)
 
     async def request(self, data: bytes, timeout: float, limit: int) -> Answer:
         """Send it over a connection that is free, or over a new one."""

@@ -16,8 +16,7 @@ import structlog
 
 from app.analytics.collecting import note_collecting
 from app.bots import load_bot
-from app.conversation.draft import IdPools
-from app.conversation.ids import Ids
+from app.conversation.ids import IdPools, Ids
 from app.conversation.pauses import Pauses
 from app.conversation.services import Services
 from app.database.engine import WORKER, create_engine

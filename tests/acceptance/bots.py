@@ -13,9 +13,11 @@ from pathlib import Path
 
 from app.bot import (
     Audio,
+    BotError,
     Buttons,
     Card,
     Chat,
+    File,
     FileLink,
     Gallery,
     Image,
@@ -230,3 +232,14 @@ async def rich(chat: Chat) -> None:
         message = await chat.receive()
     got = {"kind": message.kind, "text": message.text, "payload": message.payload, "data": dict(message.data)}
     await chat.say(json.dumps(got, sort_keys=True), quick_replies=["Yes", "No"])
+
+
+async def sends_files(chat: Chat) -> None:
+    """Sends the file that the test has put into the folder of signals, and says what is wrong with it."""
+    name = chat.message.text
+    try:
+        await chat.say(f"Here is {name}.", attachments=[File(SIGNALS / name)])
+    except BotError as error:
+        await chat.say(str(error))
+    await chat.receive()
+    await chat.say("More?")

@@ -73,6 +73,7 @@ ENDPOINTS["survey"] = {
 ENDPOINTS |= {
     "shows": {"flow": "acceptance_bots:shows", "read_receipts": True},
     "rich": {"flow": "acceptance_bots:rich"},
+    "sends-files": {"flow": "acceptance_bots:sends_files"},
 }
 
 

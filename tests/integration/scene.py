@@ -15,9 +15,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.conversation.draft import IdPools
 from app.conversation.driver import Bot
-from app.conversation.ids import Ids
+from app.conversation.ids import IdPools, Ids
 from app.conversation.loading import load
 from app.conversation.outbox import Outbox
 from app.conversation.pauses import Pauses

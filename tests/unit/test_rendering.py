@@ -35,7 +35,7 @@ from app.bot import (
 )
 from app.conversation.card_versions import check_card
 from app.conversation.content import output
-from app.gateway.outgoing import render
+from app.gateway.outgoing import placed, render
 from app.gateway.rendering import choices, deliverables
 from app.gateway.rendering.channels import LIMITS, limit
 from app.gateway.rendering.splitting import split
@@ -67,6 +67,15 @@ CARD = {
         {"type": "Action.Submit", "title": "Send", "data": {"order": 1001}},
     ],
 }
+FILES = [
+    {
+        "file": "ab/abcd",
+        "name": "menu.pdf",
+        "type": "application/pdf",
+        "size": 7,
+        "url": "https://parley.example/files/abcd?expires=1&signature=x",
+    }
+]
 CHOOSING = {
     "type": "AdaptiveCard",
     "version": "1.3",
@@ -104,6 +113,7 @@ SAID: dict[str, dict[str, Any]] = {
     "adaptive card": output("Your order", None, Card(CARD), None),
     "adaptive card with a list to choose from": output(None, ["Neither"], Card(CHOOSING), None),
     "template": output(Template("Your order ships.", {"name": "shipped"}), None, None, None),
+    "attachments": {**output("Our menu:", ["Thanks"], None, None), "attachments": FILES},
     "raw": output(None, None, None, {"authorType": "user", "text": "x", "cards": []}),
 }
 
@@ -165,6 +175,24 @@ def test_a_text_that_needs_nothing_is_sent_as_it_is() -> None:
 def test_until_a_channel_is_told_choices_are_sent_as_8x8_documents_them() -> None:
     said = SAID["quick replies"]
     assert deliverables(said, None) == [said]
+
+
+def test_files_go_with_the_last_part_and_need_no_text() -> None:
+    long = {**output("One sentence. " * 600, None, None, None), "attachments": FILES}
+    *first, last = rendered(long, "WhatsApp")
+    assert first and not any("attachments" in body for body in first)
+    assert [file["file"] for file in last["attachments"]] == ["ab/abcd"]
+    alone = {**output(None, None, None, None, files=True), "attachments": FILES}
+    [body] = rendered(alone, "WebChat")
+    assert "text" not in body and "url" not in body["attachments"][0]
+    assert placed(body, {"ab/abcd": "8x8-1"}) == {"authorType": "bot", "attachments": [{"id": "8x8-1"}]}
+    [link] = rendered(alone, "SMS")
+    assert link == {"authorType": "bot", "text": f"menu.pdf: {FILES[0]['url']}"}
+    template = {**SAID["template"], "attachments": FILES}
+    [body] = rendered(template, "WhatsApp")
+    assert body["attachments"] and body["cards"]
+    body, more = rendered(template, "SMS")
+    assert "attachments" not in body and more == link
 
 
 def test_a_long_text_keeps_its_card_with_its_last_part_and_what_it_is_marked_with() -> None:

@@ -26,6 +26,15 @@ def shows_cards(channel: str | None) -> bool:
     return channel is None or channel == "WebChat"
 
 
+#: Channels whose messages carry files. 8x8 publishes no list; these have files of their own, an SMS hasn't.
+_FILES = frozenset({"WebChat", "WhatsApp", "Facebook", "Viber", "RCS", "ChatAPI", "Email"})
+
+
+def shows_files(channel: str | None) -> bool:
+    """Whether a message carries files; elsewhere it has links to them."""
+    return channel is None or channel in _FILES
+
+
 def limit(channel: str | None) -> int:
     """Characters of one message."""
     return LIMITS["WebChat"] if channel is None else LIMITS.get(channel, LIMIT)

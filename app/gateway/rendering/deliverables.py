@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.gateway.outgoing import render
 from app.gateway.rendering.cards import as_card
-from app.gateway.rendering.channels import SHORT, limit, shows_cards
+from app.gateway.rendering.channels import SHORT, limit, shows_cards, shows_files
 from app.gateway.rendering.readable import lead, readable
 from app.gateway.rendering.splitting import split
 
@@ -41,7 +42,9 @@ def deliverables(content: Mapping[str, Any], channel: str | None) -> list[dict[s
     """
     text = content.get("text")
     kind = content.get("type")
+    files = content.get("attachments") or []
     short = kind is None and not content.get("card") and len(text or "") <= SHORT
+    short = short and (not files or shows_files(channel))
     if short and (shows_cards(channel) or not content.get("quick_replies")):
         return [dict(content)]
     if content.get("raw") is not None or content.get("to") == "agent":
@@ -51,17 +54,21 @@ def deliverables(content: Mapping[str, Any], channel: str | None) -> list[dict[s
     whole = lead(content) if cards else readable(content, channel).text
     if kind == "template":
         whole = str(text)
-    texts = split(whole or NOTHING, limit(channel))
+    carried = files if shows_files(channel) else []
+    texts = split(whole, limit(channel)) if whole or carried else [NOTHING]
     parts = [_part(each, kept) for each in texts]
     last = parts[-1]
+    if carried:
+        last["attachments"] = carried
     if cards:
         last["quick_replies"] = list(content.get("quick_replies") or [])
         last["card"] = content["card"] if content.get("card") is not None else as_card(content)
     elif kind == "template":
         card = {"contentType": TEMPLATE, "content": content["content"]}
-        last["raw"] = {"authorType": "bot", "text": texts[-1], "cards": [card]}
-        if content.get("quick_replies"):
-            found = readable({"quick_replies": content["quick_replies"]}, channel)
+        last["raw"] = {**render(last), "cards": [card]}
+        beside = {name: content[name] for name in ("quick_replies", "attachments") if content.get(name)}
+        found = readable(beside, channel)
+        if found.text:
             parts += [_part(each, kept) for each in split(found.text, limit(channel))]
     return parts
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.gateway.rendering.cardtext import card_lines, card_parts
+from app.gateway.rendering.channels import shows_files
 from app.gateway.rendering.markdown import plain, whatsapp
 
 Json = Mapping[str, Any]
@@ -65,6 +66,8 @@ def readable(content: Json, channel: str | None) -> Readable:
         _TYPES.get(kind, _nothing)(found, content)
     if content.get("card") is not None:
         found.card(content["card"])
+    if content.get("attachments") and not shows_files(channel):
+        found.say(*(f"{file['name']}: {file['url']}" for file in content["attachments"]))
     if content.get("quick_replies"):
         found.say(*found.buttons(content["quick_replies"]))
     return found
