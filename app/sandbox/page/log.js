@@ -109,7 +109,8 @@ function about(record) {
     const { data = {} } = JSON.parse(record.body);
     const word = data.state ?? data.change ?? data.queueName ?? data.name ?? (data.isEcho ? "echo" : data.sender?.type);
     const text = data.text ? `“${data.text}”` : "";
-    return [word, text]
+    const files = (data.attachments ?? []).map((file) => file.fileName);
+    return [word, text, ...files]
       .filter(Boolean)
       .map((part) => ` · ${part}`)
       .join("");
