@@ -49,13 +49,23 @@ def bot(bench: Bench, act: Callable[[dict[str, Any], Say], None]) -> None:
                 if "assignment" in more:
                     bench.http.patch(where, json=more).raise_for_status()
                 else:
-                    body = {"authorType": "bot", "text": text, **more}
+                    sent = (
+                        {"attachments": uploaded(bench, where, more.pop("files"))} if "files" in more else {}
+                    )
+                    body = {"authorType": "bot", "text": text, **sent, **more}
                     bench.http.post(f"{where}/messages", json=body).raise_for_status()
 
             threading.Thread(target=act, args=(data, say), daemon=True).start()
         return 200
 
     bench.sink.answer = answer
+
+
+def uploaded(bench: Bench, where: str, names: list[str]) -> list[dict[str, str]]:
+    """Files of that name, as a message refers to them."""
+    url, form = f"{where}/attachments", {"authorType": "bot"}
+    answers = [bench.http.post(url, data=form, files={"attachment": (name, b"x")}) for name in names]
+    return [{"id": answer.raise_for_status().json()["id"]} for answer in answers]
 
 
 def written(folder: Path, text: str) -> Path:
@@ -84,6 +94,8 @@ def everything(data: dict[str, Any], say: Say) -> None:
         say("interacted")
     elif data.get("attachments"):
         say(f"got {data['attachments'][0]['fileName']}")
+    elif data.get("text") == "file":
+        say("Here you are", files=["bill.pdf", "menu.pdf"])
     elif data.get("text") == "card":
         body = [{"type": "TextBlock", "text": "Rate us"}]
         card = {"type": "AdaptiveCard", "version": "1.3", "body": body}
@@ -114,6 +126,8 @@ steps:
   - bot: {contains: [got, a.txt]}
   - activity: {name: interactive/reply, value: {type: button_reply}}
   - bot: interacted
+  - user: file
+  - bot: {text: Here you are, files: [bill.pdf, menu.pdf]}
   - user: hush
   - nothing: 0.2
   - user: person
@@ -147,6 +161,8 @@ def test_every_kind_of_step_can_be_played(bench: Bench, tmp_path: Path) -> None:
         ("[{user: Hi}, {bot: {contains: order}}]", 2, "does not contain: order"),
         ("[{user: Hi}, {bot: {matches: '^Bye'}}]", 2, "does not match: ^Bye"),
         ("[{user: Hi}, {bot: {quick_replies: ['Yes']}}]", 2, "quick replies:"),
+        ("[{user: file}, {bot: {files: [bill.pdf]}}]", 2, "files:"),
+        ("[{user: Hi}, {bot: {files: [bill.pdf]}}]", 2, "files:"),
         ("[{user: Hi}, {bot: {card: {version: '1.3'}}}]", 2, "has no adaptive card"),
         ("[{user: card}, {bot: {card: {body: [{text: Other}]}}}]", 2, "card:"),
         ("[{user: hush}, {bot: {within: 0.2}}]", 2, "the bot said nothing within 0.2 s"),

@@ -26,6 +26,10 @@ def message_mistakes(expected: BotSays, message: MessageView) -> list[str]:
             mistakes += ["quick replies:", *diff("\n".join(expected.quick_replies), "\n".join(offered))]
     if expected.card is not None:
         mistakes += _card_mistakes(expected.card, message)
+    if expected.files is not None:
+        sent = [file.file_name for file in message.attachments]
+        if sent != expected.files:
+            mistakes += ["files:", *diff("\n".join(expected.files), "\n".join(sent))]
     return mistakes
 
 

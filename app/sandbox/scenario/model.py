@@ -22,7 +22,8 @@ class BotSays(Part):
 
     `text` exactly, `contains` one or several parts, `matches` a regular expression found in it,
     `quick_replies` all titles in order, `card` a part of an adaptive card (objects may hold more, lists are
-    compared whole). `within` seconds, else the scenario's `patience`.
+    compared whole), `files` the names of all files in order. `within` seconds, else the scenario's
+    `patience`.
     """
 
     text: str | None = None
@@ -30,6 +31,7 @@ class BotSays(Part):
     matches: str | None = None
     quick_replies: list[str] | None = None
     card: JsonObject | None = None
+    files: list[str] | None = None
     within: Seconds | None = None
 
     @model_validator(mode="before")

@@ -214,8 +214,10 @@ class _Player:
             return None
         message = page.messages[0]
         self._seen = message.seq
-        for line in (message.text or "(a card or a file)").splitlines():
+        for line in (message.text or ("" if message.attachments else "(a card)")).splitlines():
             self._tell(f"bot: {line}")
+        for file in message.attachments:
+            self._tell(f"bot: [file {file.file_name}]")
         for card in message.cards:
             if card.content_type == cardtext.ADAPTIVE:
                 self._card = card.id
