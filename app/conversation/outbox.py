@@ -36,6 +36,9 @@ from app.gateway.outgoing import files_of, render
 
 log = structlog.get_logger(__name__)
 
+#: What reading a conversation back said of a message, for the log.
+_FOUND = {True: "read_back_found", False: "read_back_absent", None: "read_back_failed"}
+
 #: A request that has not begun this long after it was taken is not begun any more: whoever took the
 #: conversation over meanwhile may be sending it.
 STALE_AFTER = 1.5
@@ -201,7 +204,7 @@ class Outbox:
                 conversation=self._state.id,
                 delivery=head.delivery_id,
                 attempt=head.number,
-                outcome=type(outcome).__name__ if outcome else f"read_back_{found}",
+                outcome=type(outcome).__name__ if outcome else _FOUND[found],
                 status=getattr(outcome, "status", None),
                 reason=dead,
             )
