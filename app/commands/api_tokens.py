@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from app.access.tokens import SCOPES, list_tokens, new_token, revoke_token
-from app.commands.common import print_json, print_table, read_settings
+from app.commands.common import counted, print_json, print_table, read_settings
 from app.commands.database import with_database
 from app.errors import ConfigurationError
 
@@ -31,7 +31,7 @@ def run_list(*, as_json: bool) -> None:
         print_json(rows)
         return
     columns = ["id", "name", "scope", "endpoints", "created_at", "expires_at", "revoked_at", "last_used_at"]
-    print_table(f"{len(rows)} tokens", columns, rows)
+    print_table(counted(len(rows), "token"), columns, rows)
 
 
 def run_revoke(number: int) -> None:

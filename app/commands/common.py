@@ -41,6 +41,11 @@ def print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))  # noqa: T201
 
 
+def counted(number: int, what: str, plural: str | None = None) -> str:
+    """`1 contact`, `2 contacts`."""
+    return f"{number} {what if number == 1 else plural or what + 's'}"
+
+
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Print rows as a table; piped, it is as wide as it needs to be."""
     from rich.console import Console

@@ -6,7 +6,7 @@ import sys
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.commands.common import print_json, print_table, read_endpoints_file, read_settings
+from app.commands.common import counted, print_json, print_table, read_endpoints_file, read_settings
 from app.commands.database import with_database
 from app.contacts.erase import Erased, erase
 from app.contacts.find import Wanted, export, find_contacts
@@ -29,7 +29,7 @@ def run_find(who: Wanted, *, as_json: bool) -> None:
         print_json(found)
         return
     columns = ["id", "endpoint", "identity", "active", "last_seen_at", "conversations", "profile"]
-    print_table(f"{len(found)} contacts", columns, found)
+    print_table(counted(len(found), "contact"), columns, found)
 
 
 def run_export(who: Wanted) -> None:
@@ -48,7 +48,7 @@ def run_erase(who: Wanted, *, yes: bool) -> None:
         raise ConfigurationError("there is no such contact")
     if not yes:
         columns = ["id", "endpoint", "identity", "conversations"]
-        print_table(f"{len(found)} contacts would be erased", columns, found)
+        print_table(f"{counted(len(found), 'contact')} would be erased", columns, found)
         raise ConfigurationError("nothing was erased: add --yes to erase them, there is no way back")
     files = read_endpoints_file(settings).files
 
@@ -58,7 +58,8 @@ def run_erase(who: Wanted, *, yes: bool) -> None:
         return done
 
     erased = with_database(settings, erase_all)
-    print(f"{len(erased.contacts)} contacts erased, with {len(erased.conversations)} conversations")  # noqa: T201
+    contacts, conversations = counted(len(erased.contacts), "contact"), len(erased.conversations)
+    print(f"{contacts} erased, with {counted(conversations, 'conversation')}")  # noqa: T201
     if erased.runs:
         print("Prefect still names 8x8's conversation ids in these runs:", file=sys.stderr)  # noqa: T201
         for run in erased.runs:

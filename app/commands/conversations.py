@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.commands.common import print_json, print_table, read_settings
+from app.commands.common import counted, print_json, print_table, read_settings
 from app.commands.database import with_database
 from app.conversation.redrive_inputs import redrive_inputs
 from app.conversation.timeline import Happening, find_conversations, list_conversations, timeline
@@ -33,7 +33,7 @@ def run_list(*, endpoint: str | None, limit: int, as_json: bool) -> None:
         "due_at",
         "owner",
     ]
-    print_table(f"{len(rows)} conversations", [*columns, "undelivered", "dead", "quarantined_at"], rows)
+    print_table(counted(len(rows), "conversation"), [*columns, "undelivered", "dead", "quarantined_at"], rows)
 
 
 def run_show(name: str, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.commands.common import print_json, print_table, read_settings
+from app.commands.common import counted, print_json, print_table, read_settings
 from app.commands.database import with_database
 from app.conversation.redrive import redrive
 from app.endpoints_file import load_endpoints
@@ -56,8 +56,8 @@ def run_list(*, status: str, endpoint: str | None, limit: int, as_json: bool) ->
         "created_at",
         "ended_at",
     ]
-    kind = "" if status == "all" else f" {status.replace('_', ' ')}"
-    print_table(f"{len(rows)}{kind} deliveries", columns, rows)
+    kind = "" if status == "all" else status.replace("_", " ") + " "
+    print_table(counted(len(rows), f"{kind}delivery", f"{kind}deliveries"), columns, rows)
 
 
 def run_redrive(*, ids: list[int], endpoint: str | None, since: str | None, may_duplicate: bool) -> None:

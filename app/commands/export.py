@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.analytics.files import WRITERS, Wanted, total, write
 from app.analytics.views import VIEWS
-from app.commands.common import read_settings
+from app.commands.common import counted, read_settings
 from app.commands.database import with_database
 from app.commands.deliveries import parse_since
 from app.errors import ConfigurationError
@@ -55,7 +55,7 @@ def run(
                 return await write(engine, wanted, writer, on_rows=lambda rows: progress.advance(task, rows))
 
         written = with_database(read_settings(), export)
-    print(f"{written} rows", file=sys.stderr)  # noqa: T201
+    print(counted(written, "row"), file=sys.stderr)  # noqa: T201
 
 
 def _progress() -> Progress:

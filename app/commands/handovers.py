@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.commands.common import print_json, print_table, read_settings
+from app.commands.common import counted, print_json, print_table, read_settings
 from app.commands.database import with_database
 from app.commands.deliveries import parse_since
 
@@ -50,8 +50,8 @@ def run_list(*, endpoint: str | None, only_open: bool, since: str | None, limit:
     columns = ["id", "endpoint", "conversation", "queue", "status", "reason", "requested_at"]
     measures = ["waiting_seconds", "handling_seconds", "transfers", "agents"]
     shown = [{**row, "agents": ", ".join(row["agents"])} for row in rows]
-    kind = " open" if only_open else ""
-    print_table(f"{len(rows)}{kind} handovers", [*columns, *measures], shown)
+    kind = "open " if only_open else ""
+    print_table(counted(len(rows), f"{kind}handover"), [*columns, *measures], shown)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -216,7 +216,7 @@ async def test_erase_leaves_nothing_of_hers_in_any_column_of_any_table(play: Sce
         await connection.execute(text(set_run))
     done = run("contacts", "erase", "zanzibar-user", "--yes")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "1 contacts erased, with 1 conversations\n"
+    assert done.stdout == "1 contact erased, with 1 conversation\n"
     assert await planted(play) == {}
     assert await holding(play) == {}
     assert not any(secret in done.stdout + done.stderr for secret in SECRETS)
