@@ -22,8 +22,8 @@ REPORT = "report-dead-letters/dead-letters"
 _HEARTBEAT = "prefect.flow-run.heartbeat"
 
 
-def zombies() -> AutomationCore:
-    """Runs that stopped without a word are marked Crashed."""
+def zombies(silence: timedelta = SILENCE) -> AutomationCore:
+    """Runs that stopped without a word are marked Crashed after so long."""
     ends = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
     trigger = EventTrigger(
         after={_HEARTBEAT},
@@ -32,7 +32,7 @@ def zombies() -> AutomationCore:
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,
-        within=SILENCE,
+        within=silence,
     )
     action = ChangeFlowRunState(state=StateType.CRASHED, message="No sign of life: its process has ended.")
     return _automation("Parley: zombies", "Marks runs whose process died as Crashed.", trigger, action)

@@ -25,6 +25,11 @@ _SPAN = """hour >= date_trunc('hour', CAST(:since AS timestamptz), 'UTC') AND ho
     AND (CAST(:endpoints AS text[]) IS NULL OR endpoint = ANY(:endpoints))"""
 
 
+#: Much cheaper by the row than date_trunc with a time zone. Days are UTC's.
+_STEP = "date_bin(CAST(:step AS interval), hour, timestamptz '2000-01-01 00:00:00Z')"
+_STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+
+
 def _statement(sql: str) -> Any:
     return text(sql).bindparams(
         bindparam("since", type_=_AT),
@@ -35,14 +40,14 @@ def _statement(sql: str) -> Any:
 
 _SERIES = _statement(
     f"""
-    SELECT date_trunc(:step, hour, 'UTC') AS at, {", ".join(f"sum({name}) AS {name}" for name in COUNTED)}
+    SELECT {_STEP} AS at, {", ".join(f"sum({name}) AS {name}" for name in COUNTED)}
     FROM rollup_hour WHERE {_SPAN} GROUP BY 1 ORDER BY 1
     """  # noqa: S608 - names of our own columns
 ).columns(at=TIMESTAMP(timezone=True))
 
 _LATENCY = _statement(
     f"""
-    SELECT date_trunc(:step, hour, 'UTC') AS at, bucket, analytics_bucket_seconds(bucket) AS seconds,
+    SELECT {_STEP} AS at, bucket, analytics_bucket_seconds(bucket) AS seconds,
         sum(replies) AS replies
     FROM rollup_latency WHERE {_SPAN} GROUP BY 1, 2 ORDER BY 1, 2
     """  # noqa: S608
@@ -122,8 +127,8 @@ async def overview(
     """Measures of the hours from `since` to before `until`, by `step` (hour or day)."""
     span = {"since": since, "until": until, "endpoints": list(endpoints) if endpoints else None}
     async with engine.connect() as connection:
-        rows = (await connection.execute(_SERIES, {**span, "step": step})).mappings().all()
-        buckets = (await connection.execute(_LATENCY, {**span, "step": step})).all()
+        rows = (await connection.execute(_SERIES, {**span, "step": _STEPS[step]})).mappings().all()
+        buckets = (await connection.execute(_LATENCY, {**span, "step": _STEPS[step]})).all()
         parts = await _parts(connection, span)
         computed_at = (await connection.execute(_COMPUTED)).scalar_one()
     totals = {name: float(sum(row[name] for row in rows)) for name in COUNTED}

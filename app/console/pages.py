@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.analytics.measures import Overview, overview
+from app.console import interactions as kept
 from app.console import reading, story
 from app.console.access import Access, Forbidden, LoginNeeded, Viewer
 from app.console.rendering import render
@@ -196,7 +197,7 @@ class Console:
         return render("conversation.html", **self._frame(viewer, "conversations"), story=found)
 
     async def _interactions(self, request: AnyRequest, id: int) -> Response[bytes]:
-        """8x8's interaction ids, asked for only when somebody looks."""
+        """8x8's interaction ids, asked for only when somebody looks, and kept for the timeline."""
         viewer = self._access.viewer(request)
         found = await story.read_story(self._engine, id, None) if id < 2**63 else None
         if found is None or not viewer.may_see(found.conversation["endpoint"]):
@@ -208,6 +209,7 @@ class Console:
             known = await self._gateway.interactions(endpoint, found.conversation["external_id"], timeout=8.0)
         except RequestFailed as error:
             return render("interactions.html", interactions=None, reason=str(error))
+        await kept.keep(self._engine, id, known)
         return render("interactions.html", interactions=known, reason="")
 
     async def _dead_letters(self, request: AnyRequest, done: str = "") -> Response[bytes]:

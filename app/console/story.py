@@ -49,64 +49,9 @@ _MESSAGES = text(
 #: Each: at, what, about, took (seconds), note (a line), flow_run. No text of anybody.
 _HAPPENED = text(
     """
-    SELECT at, what, about, took, note, flow_run FROM (
-        SELECT e.received_at AS at, 'webhook' AS what, e.type AS about,
-            analytics_seconds(e.received_at, e.processed_at) AS took,
-            COALESCE(e.outcome, 'waits') || CASE WHEN e.late THEN ', late' ELSE '' END
-                || CASE WHEN e.retry > 0 THEN ', retry ' || e.retry ELSE '' END AS note, 
-            CAST(NULL AS uuid) AS flow_run
-        FROM event e WHERE e.conversation_id = :id
-        UNION ALL
-        SELECT e.received_at, 'turn', COALESCE(d.bot, ''),
-            (SELECT analytics_seconds(e.received_at, x.sent_at) FROM delivery x
-             WHERE x.conversation_id = :id AND x.event_id = e.id AND x.kind = 'message'
-             ORDER BY x.place LIMIT 1),
-            'until 8x8 took the first reply', NULL
-        FROM event e LEFT JOIN dialog d ON d.id = e.dialog_id
-        WHERE e.conversation_id = :id AND e.outcome = 'input'
-        UNION ALL
-        SELECT d.started_at, 'dialog', d.bot, analytics_seconds(d.started_at, d.ended_at),
-            d.status || COALESCE(': ' || d.error, ''), NULL
-        FROM dialog d WHERE d.conversation_id = :id
-        UNION ALL
-        SELECT j.at, 'step', j.name, NULL, '', NULL
-        FROM journal j JOIN dialog d ON d.id = j.dialog_id WHERE d.conversation_id = :id AND j.kind = 'step'
-        UNION ALL
-        SELECT d.created_at, 'delivery', d.kind || ' ' || d.id,
-            analytics_seconds(d.created_at, d.sent_at),
-            d.status || COALESCE(': ' || d.reason, '') || COALESCE(', confirmed by ' || d.confirmed_by, ''),
-            NULL
-        FROM delivery d WHERE d.conversation_id = :id
-        UNION ALL
-        SELECT a.started_at, 'attempt', 'delivery ' || a.delivery_id || ', attempt ' || a.number,
-            analytics_seconds(a.started_at, a.finished_at),
-            COALESCE(a.outcome, 'under way') || COALESCE(' (' || a.status_code || ')', ''), NULL
-        FROM delivery_attempt a JOIN delivery d ON d.id = a.delivery_id
-        WHERE d.conversation_id = :id AND (a.number > 1 OR a.outcome IS DISTINCT FROM 'sent')
-        UNION ALL
-        SELECT h.requested_at, 'handover', 'asked for' || COALESCE(', queue ' || h.queue, ''),
-            analytics_seconds(h.requested_at, h.ended_at),
-            h.status || COALESCE(': ' || h.reason, ''), NULL
-        FROM handover h WHERE h.conversation_id = :id
-        UNION ALL
-        SELECT t.at, CASE WHEN t.cause IN ('joined', 'left', 'wrote') THEN 'agent' ELSE 'handover' END,
-            t.cause || COALESCE(' ' || t.agent_id, ''), NULL, t.status, NULL
-        FROM handover_transition t JOIN handover h ON h.id = t.handover_id WHERE h.conversation_id = :id
-        UNION ALL
-        SELECT m.at, 'mark', m.kind || ': ' || m.value, NULL, '', NULL
-        FROM mark m WHERE m.conversation_id = :id
-        UNION ALL
-        SELECT r.opened_at, 'run', r.name, analytics_seconds(r.opened_at, r.ended_at),
-            r.state || ', ' || r.turns || ' turns, ' || r.retries || ' retries', r.flow_run_id
-        FROM session_run r WHERE r.conversation_id = :id
-        UNION ALL
-        SELECT i.at, 'incident', i.kind, NULL,
-            CASE WHEN i.resolved_at IS NULL THEN 'open' ELSE 'resolved' END,
-            NULL
-        FROM incident i WHERE i.conversation_id = :id
-    ) AS everything
-    WHERE at >= :since AND (CAST(:until AS timestamptz) IS NULL OR at < :until)
-    ORDER BY at, COALESCE(array_position(ARRAY['run', 'webhook', 'turn', 'dialog'], what), 9)
+    SELECT at, what, about, took, note, flow_run FROM happening
+    WHERE conversation_id = :id AND at >= :since AND (CAST(:until AS timestamptz) IS NULL OR at < :until)
+    ORDER BY at, COALESCE(array_position(ARRAY['run', 'webhook', 'turn', 'dialog'], what), 9), number
     LIMIT :most
     """
 ).bindparams(

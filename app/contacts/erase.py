@@ -36,6 +36,7 @@ _STATEMENTS = [
         "DELETE FROM delivery WHERE conversation_id = ANY(:ids)",
         f"""UPDATE file SET {FORGET}
             WHERE conversation_id = ANY(:ids) AND state <> 'deleted'""",  # noqa: S608 - a constant
+        "DELETE FROM interaction WHERE conversation_id = ANY(:ids)",
         "DELETE FROM timer WHERE conversation_id = ANY(:ids)",
         """UPDATE event SET body = NULL, payload = NULL, processed_at = COALESCE(processed_at, now()),
             outcome = 'erased' WHERE conversation_id = ANY(:ids)""",

@@ -49,6 +49,7 @@ TABLES = {
     "handover": "conversation_id = ANY(:ids)",
     "handover_transition": "handover_id IN (SELECT id FROM handover WHERE conversation_id = ANY(:ids))",
     "mark": "conversation_id = ANY(:ids)",
+    "interaction": "conversation_id = ANY(:ids)",
     "session_run": "conversation_id = ANY(:ids)",
     "incident": "conversation_id = ANY(:ids)",
 }

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrations.analytics_v1 import happenings, people, rollups, talks
+from migrations.analytics_v1 import happenings, people, rollups, talks, timeline
 from migrations.analytics_v1.view import View
 
 VIEWS: tuple[View, ...] = (
@@ -20,6 +20,7 @@ VIEWS: tuple[View, ...] = (
     happenings.RUNS,
     happenings.EVENTS,
     happenings.MARKS,
+    timeline.TIMELINE,
     rollups.HOURS,
     rollups.LATENCY,
     rollups.PARTS,
@@ -53,6 +54,7 @@ def statements() -> Iterator[str]:
     yield "COMMENT ON FUNCTION analytics_seconds IS 'Seconds from since to until, never negative'"
     yield "COMMENT ON FUNCTION analytics_bucket IS 'The bucket of analytics_latency a time in seconds is in'"
     yield "COMMENT ON FUNCTION analytics_bucket_seconds IS 'The middle of a bucket of analytics_latency, in seconds'"
+    yield timeline.HAPPENING
     for view in VIEWS:
         yield from view.statements()
 
@@ -61,6 +63,7 @@ def removal() -> Iterator[str]:
     """What takes them away."""
     for view in reversed(VIEWS):
         yield f"DROP VIEW {view.name}"
+    yield "DROP VIEW happening"
     yield "DROP FUNCTION analytics_bucket_seconds(bigint)"
     yield "DROP FUNCTION analytics_seconds(timestamptz, timestamptz)"
     yield "DROP FUNCTION analytics_bucket(double precision)"

@@ -207,6 +207,7 @@ def upgrade() -> None:
     postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
     )
     op.create_index('conversation_contact', 'conversation', ['contact_id'], unique=False)
+    op.create_index('conversation_created', 'conversation', ['created_at', 'id'], unique=False)
     op.create_index('conversation_due', 'conversation', ['endpoint', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'))
     op.create_index('conversation_owner', 'conversation', ['owner'], unique=False, postgresql_where=sa.text('owner IS NOT NULL'))
     op.create_table('delivery',
@@ -300,6 +301,17 @@ def upgrade() -> None:
     op.create_index('handover_conversation', 'handover', ['conversation_id', 'id'], unique=False)
     op.create_index('handover_open', 'handover', ['conversation_id'], unique=True, postgresql_where=sa.text('ended_at IS NULL'))
     op.create_index('handover_requested', 'handover', ['endpoint', 'requested_at'], unique=False)
+    op.create_table('interaction',
+    sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
+    sa.Column('conversation_id', sa.BigInteger(), nullable=False),
+    sa.Column('interaction_id', sa.Text(), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('asked_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('interaction_conversation_id_fkey'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('interaction_pkey')),
+    sa.UniqueConstraint('conversation_id', 'interaction_id', name=op.f('interaction_conversation_id_interaction_id_key'))
+    )
     op.create_table('mark',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('endpoint', sa.Text(), nullable=False),
@@ -489,6 +501,7 @@ def downgrade() -> None:
     op.drop_index('mark_conversation', table_name='mark')
     op.drop_index('mark_at', table_name='mark')
     op.drop_table('mark')
+    op.drop_table('interaction')
     op.drop_index('handover_requested', table_name='handover')
     op.drop_index('handover_open', table_name='handover', postgresql_where=sa.text('ended_at IS NULL'))
     op.drop_index('handover_conversation', table_name='handover')
@@ -506,6 +519,7 @@ def downgrade() -> None:
     op.drop_table('delivery')
     op.drop_index('conversation_owner', table_name='conversation', postgresql_where=sa.text('owner IS NOT NULL'))
     op.drop_index('conversation_due', table_name='conversation', postgresql_where=sa.text('due_at IS NOT NULL'))
+    op.drop_index('conversation_created', table_name='conversation')
     op.drop_index('conversation_contact', table_name='conversation')
     op.drop_table('conversation')
     op.drop_table('worker')

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.analytics import rollup
+from app.analytics.measures import COUNTED
 from app.analytics.rollup import roll_up
 from app.bot import Chat
 from app.conversation.redrive import redrive
@@ -25,6 +26,9 @@ def _raw(table: str, condition: str = "true", value: str = "count(*)") -> str:
         f"WHERE NOT c.is_test AND ({condition})"
     )
 
+
+_FIRST = "(SELECT min(m.at) FROM message m WHERE m.session_id = x.id AND m.author IN ('bot', 'agent'))"
+_ANSWERS = "FROM delivery d WHERE d.event_id = x.id AND d.kind = 'message'"
 
 #: What the roll-ups must agree with, counted from the raw tables in other words.
 RAW = {
@@ -50,6 +54,28 @@ RAW = {
     ),
     "understood": _raw("mark", "x.kind = 'understood' AND x.value = 'true'"),
     "not_understood": _raw("mark", "x.kind = 'understood' AND x.value = 'false'"),
+    "returning_contacts": _raw(
+        "session",
+        "EXISTS (SELECT 1 FROM session o JOIN conversation oc ON oc.id = o.conversation_id "
+        "WHERE oc.contact_id = c.contact_id AND o.id < x.id)",
+    ),
+    "first_replies": _raw("session", f"{_FIRST} IS NOT NULL"),
+    "first_reply_seconds": _raw(
+        "session", value=f"sum(GREATEST(extract(epoch FROM {_FIRST} - x.started_at), 0))"
+    ),
+    "unanswered": _raw("event", f"x.outcome = 'input' AND (SELECT count(*) {_ANSWERS}) = 0"),
+    "replies": _raw("event", f"(SELECT d.sent_at {_ANSWERS} ORDER BY d.place LIMIT 1) IS NOT NULL"),
+    "latency_seconds": _raw(
+        "event",
+        value=f"sum(extract(epoch FROM (SELECT d.sent_at {_ANSWERS} ORDER BY d.place LIMIT 1) "
+        "- x.received_at))",
+    ),
+    "handovers_cancelled": _raw("handover", "x.status = 'cancelled'"),
+    "handovers_failed": _raw("handover", "x.status = 'failed'"),
+    "handovers_timed_out": _raw("handover", "x.status = 'timed_out'"),
+    "handlings": _raw("handover", "x.active_at IS NOT NULL AND x.ended_at IS NOT NULL"),
+    "deliveries_withheld": _raw("delivery", "x.status = 'withheld'"),
+    "dialogs": _raw("dialog"),
     "dialogs_failed": _raw("dialog", "x.status IN ('failed', 'diverged')"),
 }
 
@@ -105,6 +131,7 @@ async def member(play: Scene, change: str) -> None:
 
 async def agree(play: Scene) -> None:
     """Raw rows and roll-ups say the same."""
+    assert set(RAW) == set(COUNTED)
     raw = {name: float(await play.value(query) or 0) for name, query in RAW.items()}
     sums = ", ".join(f"sum({name}) AS {name}" for name in RAW)
     rolled = (await play.rows(f"SELECT {sums} FROM analytics_hours"))[0]._mapping

@@ -43,7 +43,8 @@ async def test_what_the_code_knows_of_the_views_is_what_the_database_has(engine:
     known = {
         (view.table.name, column.name): str(column.type) for view in VIEWS.values() for column in view.table.c
     }
-    assert set(known) == set(found)
+    apart = {name for name in found if name[0] == "analytics_timeline"}  # of SQL alone: it has no key
+    assert apart and set(known) == set(found) - apart
     wrong = [name for name, kind in known.items() if found[name] not in TYPES[kind]]
     assert wrong == []
 

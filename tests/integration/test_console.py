@@ -260,5 +260,12 @@ async def test_interactions_are_asked_of_8x8_only_then(
         shown = html.unescape((await client.get("/console/conversations/1/interactions")).text)
         assert "int-17" in shown
         assert asked == ["/chat-gateway/v1/conversations/ID-0/interactions"]
+        await client.get("/console/conversations/1/interactions")  # it is kept once
+        of_it = (
+            "SELECT about, note FROM analytics_timeline WHERE conversation_id = 1 AND what = 'interaction'"
+        )
+        assert [tuple(row) for row in await told.rows(of_it)] == [("int-17", "open")]
+        shown = await page(client, "/conversations/1")
+        assert 'class="tag interaction"' in shown and "int-17" in shown
     async with admin(database_url, tmp_path) as client:  # nobody answers there
         assert "8x8 does not tell" in (await client.get("/console/conversations/1/interactions")).text

@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 from app.database.tables.access import ApiToken
 from app.database.tables.analytics import (
+    Interaction,
     Mark,
     RollupHour,
     RollupLatency,
@@ -34,6 +35,7 @@ __all__ = [
     "Handover",
     "HandoverTransition",
     "Incident",
+    "Interaction",
     "Journal",
     "Mark",
     "Message",

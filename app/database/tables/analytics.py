@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Double, Index
+from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Double, Index, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
@@ -46,6 +46,20 @@ class Mark(SQLModel, table=True):
     kind: str = c.text()
     value: str = c.text()  # understood: true or false; intent, goal: its name
     at: c.Time = c.at(nullable=False)
+
+
+class Interaction(SQLModel, table=True):
+    """8x8's interaction of a conversation, kept once somebody has asked for it: its Event Log has the id."""
+
+    __tablename__ = "interaction"
+    __table_args__ = (UniqueConstraint("conversation_id", "interaction_id"),)
+
+    id: int | None = c.key()
+    conversation_id: int = c.reference("conversation.id")
+    interaction_id: str = c.text()  # 8x8's
+    started_at: c.Time | None = c.at()
+    ended_at: c.Time | None = c.at()
+    asked_at: c.Time = c.at(now=True)
 
 
 class RollupHour(SQLModel, table=True):

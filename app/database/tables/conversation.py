@@ -44,6 +44,7 @@ class Conversation(SQLModel, table=True):
         UniqueConstraint("endpoint", "external_id"),
         Index("conversation_due", "endpoint", "due_at", postgresql_where=sql("due_at IS NOT NULL")),
         Index("conversation_contact", "contact_id"),
+        Index("conversation_created", "created_at", "id"),
         Index("conversation_owner", "owner", postgresql_where=sql("owner IS NOT NULL")),
         CheckConstraint("state IN ('created', 'active', 'idle')", name="state"),
         CheckConstraint("control IN ('bot', 'queue', 'human')", name="control"),
