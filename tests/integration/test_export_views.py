@@ -126,7 +126,13 @@ async def test_on_a_terminal_a_bar_shows_how_far_it_is_and_elsewhere_nothing_doe
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     await filled(engine, 4500)
-    command = [Path(sys.executable).with_name("parley"), "export", "conversations", "--output", "rows.csv"]
+    command = [
+        str(Path(sys.executable).with_name("parley")),
+        "export",
+        "conversations",
+        "--output",
+        "rows.csv",
+    ]
     environment = {**os.environ, "PARLEY_DATABASE_URL": database_url, "TERM": "xterm", "COLUMNS": "100"}
 
     def run(errors: int) -> int:
