@@ -148,3 +148,17 @@ async def test_each_change_is_a_row_with_its_time_and_so_are_the_agents_first_wo
     ]
     assert [row[3] for row in rows[1:4]] == [at + timedelta(seconds=second) for second in (1, 2, 3)]
     assert [row[4] for row in rows] == [False, True, True, True, False]
+
+
+async def test_an_agents_message_is_enough_to_know_that_a_human_has_the_conversation(
+    engine: AsyncEngine,
+) -> None:
+    play = await begun(engine, repeat_message=True)
+    await happens(play, agent_says("How can I help?"))
+    assert await status(play) == "active"
+    await play.says("my order")
+    await play.work()
+    assert play.gateway.texts == ["One moment…", "Connecting you…"]
+    await happens(play, member("left"))
+    await play.later(4)
+    assert play.gateway.texts[-1] == "completed ['a'] ['How can I help?', 'my order']"

@@ -33,6 +33,7 @@ STORIES = {
     "nobody yet": (["queued"], "queued", 0),
     "an agent has it": (["queued", "joined:a"], "active", 0),
     "joined without QUEUED": (["joined:a"], "active", 0),
+    "a message and nothing else": (["queued", "wrote:a"], "active", 0),
     "a message before joined": (["queued", "wrote:a", "joined:a"], "active", 0),
     "done": (["queued", "joined:a", "left:a", "looked:script"], "completed", 0),
     "left, not yet decided": (["queued", "joined:a", "left:a"], "active", 0),
