@@ -176,6 +176,8 @@ def test_a_phone_shows_it_all_without_scrolling_sideways(browser: Browser, stage
         for path in ("", "/conversations", "/conversations/16", "/dead-letters"):
             page.goto(f"{stage.url}/console{path}")
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+            header = page.locator("header").bounding_box()
+            assert header is not None and header["height"] <= 100, "the menu leaves room for the page"
             folder = os.environ.get("SCREENSHOTS")
             if folder:
                 page.screenshot(

@@ -16,7 +16,7 @@ from tests.browser.conftest import opened
 BOT = '''
 import hashlib
 
-from app.bot import Chat, FileLink
+from app.bot import Chat, File, FileLink
 
 
 async def files(chat: Chat) -> None:
@@ -26,6 +26,8 @@ async def files(chat: Chat) -> None:
         for file in (await chat.receive()).attachments:
             await chat.say(f"{file.name} {file.type} {hashlib.sha256(await file.read()).hexdigest()}")
             await chat.say(FileLink(file.url, "Your own file"))
+            receipt = f"{file.name}: {file.size} bytes".encode()
+            await chat.say("Your receipt.", attachments=[File(bytes=receipt, name="receipt.txt")])
 '''
 PATIENCE_MS = 30_000
 
@@ -81,10 +83,22 @@ def test_a_file_that_is_sent_on_the_page_reaches_the_bot_and_its_link_opens_it(t
     expect(said.filter(has_text=digest)).to_have_text(
         f"claim.pdf application/pdf {digest}", timeout=PATIENCE_MS
     )
-    expect(talk.locator(".entry", has_text="MESSAGE · user · claim.pdf")).to_be_visible()
+    expect(talk.locator(".entry", has_text="MESSAGE · user · claim.pdf").first).to_be_visible()
 
     card = talk.locator("#chat-messages .card").last
     card.get_by_text("JSON").click()
     shown = json.loads(card.locator("pre").inner_text())
     links = [action["url"] for action in shown.get("actions", []) if action["type"] == "Action.OpenUrl"]
     assert talk.request.get(links[0]).body() == content
+
+
+def test_a_file_that_the_bot_sends_is_opened_on_the_page(talk: Page) -> None:
+    upload(talk, "claim.pdf", "application/pdf", b"%PDF-1.7\nshort")
+    expect(talk.locator("#chat-messages .bot .bubble").last).to_have_text(
+        "Your receipt.", timeout=PATIENCE_MS
+    )
+    with talk.expect_download() as download:
+        talk.locator("#chat-messages .bot").get_by_role("link", name="receipt.txt").click()
+    assert download.value.suggested_filename == "receipt.txt"
+    assert download.value.path().read_bytes() == b"claim.pdf: 14 bytes"
+    expect(talk.locator(".entry", has_text="“Your receipt.” · receipt.txt").first).to_be_visible()
