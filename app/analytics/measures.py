@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -126,11 +127,20 @@ async def overview(
 ) -> Overview:
     """Measures of the hours from `since` to before `until`, by `step` (hour or day)."""
     span = {"since": since, "until": until, "endpoints": list(endpoints) if endpoints else None}
-    async with engine.connect() as connection:
-        rows = (await connection.execute(_SERIES, {**span, "step": _STEPS[step]})).mappings().all()
-        buckets = (await connection.execute(_LATENCY, {**span, "step": _STEPS[step]})).all()
-        parts = await _parts(connection, span)
-        computed_at = (await connection.execute(_COMPUTED)).scalar_one()
+    by_time = {**span, "step": _STEPS[step]}
+
+    async def latencies() -> Sequence[Any]:
+        async with engine.connect() as connection:
+            return (await connection.execute(_LATENCY, by_time)).all()
+
+    async def counts() -> tuple[Sequence[Any], dict[str, list[Part]], datetime | None]:
+        async with engine.connect() as connection:
+            rows = (await connection.execute(_SERIES, by_time)).mappings().all()
+            parts = await _parts(connection, span)
+            return rows, parts, (await connection.execute(_COMPUTED)).scalar_one()
+
+    # Side by side: each is about half of the time that 90 days take.
+    buckets, (rows, parts, computed_at) = await asyncio.gather(latencies(), counts())
     totals = {name: float(sum(row[name] for row in rows)) for name in COUNTED}
     by_step: dict[datetime, list[tuple[float, int]]] = {}
     for bucket in buckets:

@@ -46,12 +46,14 @@ _MESSAGES = text(
     bindparam("since", type_=DateTime(timezone=True)), bindparam("until", type_=DateTime(timezone=True))
 )
 
+#: By time; things of one moment in the order in which one follows from the other.
 #: Each: at, what, about, took (seconds), note (a line), flow_run. No text of anybody.
 _HAPPENED = text(
     """
     SELECT at, what, about, took, note, flow_run FROM happening
     WHERE conversation_id = :id AND at >= :since AND (CAST(:until AS timestamptz) IS NULL OR at < :until)
-    ORDER BY at, COALESCE(array_position(ARRAY['run', 'webhook', 'turn', 'dialog'], what), 9), number
+    ORDER BY at, array_position(ARRAY['interaction', 'run', 'webhook', 'turn', 'dialog', 'step', 'mark',
+        'file', 'handover', 'agent', 'delivery', 'attempt', 'incident'], what), number, about DESC
     LIMIT :most
     """
 ).bindparams(
