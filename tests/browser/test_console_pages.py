@@ -57,6 +57,11 @@ def page(browser: Browser, stage: Stage) -> Iterator[Page]:
     yield from opened(browser, stage.url)
 
 
+#: Headings of charts whose legend is not within their card.
+SPILLS = """() => [...document.querySelectorAll(".chart:not(.empty)")].filter((chart) => {
+    const card = chart.closest(".card").getBoundingClientRect();
+    return chart.lastElementChild?.getBoundingClientRect().bottom > card.bottom;
+}).map((chart) => chart.closest(".card").innerText)"""
 needs_charts = pytest.mark.skipif(
     not VENDOR.exists(), reason="`make page` has not installed the charts' library"
 )
@@ -176,6 +181,9 @@ def test_a_phone_shows_it_all_without_scrolling_sideways(browser: Browser, stage
         for path in ("", "/conversations", "/conversations/16", "/dead-letters"):
             page.goto(f"{stage.url}/console{path}")
             assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+            if not path and VENDOR.exists():
+                expect(page.locator(".chart canvas")).to_have_count(4)
+            assert page.evaluate(SPILLS) == [], path
             header = page.locator("header").bounding_box()
             assert header is not None and header["height"] <= 100, "the menu leaves room for the page"
             folder = os.environ.get("SCREENSHOTS")

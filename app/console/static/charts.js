@@ -16,6 +16,12 @@ const colour = (name) => {
   return found;
 };
 
+/** Below the time axis: days, or times of a day, as the reader's language writes them. */
+const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const times = (_plot, ticks, _axis, _space, step) =>
+  ticks.map((tick) => (step >= 86400 ? DAY : TIME).format(new Date(tick * 1000)));
+
 const readable = (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`);
 
 function options(name, place, uPlot) {
@@ -24,9 +30,9 @@ function options(name, place, uPlot) {
   const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
   return {
     width: place.clientWidth,
-    height: place.clientHeight - 30,
+    height: 180,
     scales: { y: { range: (_, low, high) => [0, Math.max(high || 0, seconds ? 0.01 : 1) * 1.1] } },
-    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => show(null, tick)) }],
+    axes: [{ ...axis, values: times }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => show(null, tick)) }],
     series: [
       { value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
       ...LINES[name].map(([label, , line]) => ({
@@ -47,7 +53,8 @@ function draw(uPlot) {
   for (const place of document.querySelectorAll("[data-chart]")) {
     const name = place.dataset.chart;
     place.replaceChildren();
-    if (!series.turns.some(Boolean)) {
+    place.classList.toggle("empty", !series.turns.some(Boolean));
+    if (place.classList.contains("empty")) {
       place.textContent = "Nothing is counted in this span.";
       continue;
     }
