@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 
@@ -13,13 +11,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-#: Folders whose tests share processes that take long to start.
-TOGETHER = ("acceptance", "browser")
-
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in one process when tests are spread (`make test`): such a folder, or a file."""
-    tests = Path(__file__).parent
+    """What runs in one process when tests are spread (`make test`): a file, or all that share a `parley up`."""
+    together = {item.path for item in items if "stage" in getattr(item, "fixturenames", ())}
     for item in items:
-        folder = item.path.relative_to(tests).parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else str(item.path)))
+        shared = item.path in together and item.path.parent.name == "acceptance"
+        item.add_marker(pytest.mark.xdist_group("acceptance" if shared else str(item.path)))
