@@ -27,7 +27,7 @@ chat: $(STAMP) ## Talk to a bot in this terminal, while `make run` runs in anoth
 page: $(PAGE_STAMP) $(CONSOLE_STAMP) ## Install the libraries that draw cards in the sandbox and charts in the console
 
 test: $(STAMP) try-page ## Run all tests
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: $(STAMP) ## Check format, lint and types
 	$(BIN)/ruff format --check .

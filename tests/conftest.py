@@ -1,8 +1,12 @@
-"""What every test can use."""
+"""What every test can use, and how tests are spread over processes (`make test`)."""
 
 from __future__ import annotations
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+#: Of the acceptance tests, those that share no `parley up` with the others.
+ALONE = ("test_sandbox_process", "test_scenarios", "test_up", "test_zombies")
 
 
 @pytest.fixture(scope="session")
@@ -11,10 +15,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in one process when tests are spread (`make test`): a file, or all that share a `parley up`."""
-    together = {item.path for item in items if "stage" in getattr(item, "fixturenames", ())}
-    for item in items:
-        shared = item.path in together and item.path.parent.name == "acceptance"
-        item.add_marker(pytest.mark.xdist_group("acceptance" if shared else str(item.path)))
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Tests of a file run in one process, and so do all that share a `parley up`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        if "acceptance/" in file and not any(name in file for name in ALONE):
+            return "acceptance"
+        return file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """How tests are spread."""
+    return Together(config, log)
