@@ -13,7 +13,7 @@ PAGE_STAMP := $(PAGE)/node_modules/.installed
 CONSOLE := app/console/static
 CONSOLE_STAMP := $(CONSOLE)/node_modules/.installed
 
-.PHONY: help run chat page test check format bench faults growth lock first-migration clean
+.PHONY: help run chat page test slow check format bench faults growth lock first-migration clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -26,8 +26,11 @@ chat: $(STAMP) ## Talk to a bot in this terminal, while `make run` runs in anoth
 
 page: $(PAGE_STAMP) $(CONSOLE_STAMP) ## Install the libraries that draw cards in the sandbox and charts in the console
 
-test: $(STAMP) try-page ## Run all tests
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
+test: $(STAMP) try-page ## Run all tests, but for those that wait for minutes
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m 'not slow'
+
+slow: $(STAMP) ## Run the tests that wait for minutes
+	$(BIN)/pytest -m slow
 
 check: $(STAMP) ## Check format, lint and types
 	$(BIN)/ruff format --check .

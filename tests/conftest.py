@@ -6,7 +6,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 #: Of the acceptance tests, those that share no `parley up` with the others.
-ALONE = ("test_sandbox_process", "test_scenarios", "test_up", "test_zombies")
+ALONE = ("test_files.py", "test_sandbox_process", "test_up")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from flows.automations import zombies
 from tests.acceptance.running import REPOSITORY, eventually
 from tests.acceptance.stage import Stage
 
-pytestmark = pytest.mark.timeout(290)
+pytestmark = [pytest.mark.timeout(290), pytest.mark.slow]
 
 #: Instead of three minutes. A run tells of itself every 30 s, Prefect's shortest time.
 SHORT = timedelta(seconds=60)
