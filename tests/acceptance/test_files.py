@@ -95,6 +95,16 @@ def test_a_user_sends_a_file_the_bot_reads_it_and_its_url_serves_it(running: Par
         replayed = running.run("replay")
         assert (replayed.returncode, "1 dialogs replayed, 1 fit" in replayed.stdout) == (0, True)
 
+        def open_runs() -> list[dict[str, object]]:
+            tagged = {"tags": {"all_": [f"conversation:{talk}"]}, "state": {"type": {"any_": ["RUNNING"]}}}
+            answer = httpx.post(
+                f"{running.prefect_url}/flow_runs/filter", json={"flow_runs": tagged}, trust_env=False
+            )
+            return list(answer.raise_for_status().json())
+
+        eventually(
+            open_runs, within=60, what="an open run: fetching for the first message may come before it"
+        )
         sandbox(calls.send_file(talk, "virus.com", EICAR))
         eventually(lambda: said()[-1] == "Anything else?" and len(said()) == 4, within=30, what="the second")
         expected = "virus.com infected" if HAS_CLAMAV else "virus.com text/plain"

@@ -190,7 +190,9 @@ def test_a_bot_that_refuses_to_be_closed_is_closed_all_the_same(method: str) -> 
     assert len(driven.entries) == before
 
 
-def test_errors_while_closing_stay_inside(capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_while_closing_stay_inside(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     async def bot(chat: Chat) -> None:
         try:
             await chat.receive()
@@ -200,6 +202,6 @@ def test_errors_while_closing_stay_inside(capsys: pytest.CaptureFixture[str]) ->
     driven = driver(bot)
     driven.run()
     driven.close()
-    logged = "".join(capsys.readouterr())
+    logged = "".join(capsys.readouterr()) + caplog.text  # wherever this process logs to
     assert "bot_resists_closing" in logged
     assert "user's text" not in logged
