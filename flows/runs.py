@@ -51,7 +51,7 @@ class Pace:
 class PrefectRun:
     """One flow run: a queue of turns and the task that runs the flow."""
 
-    def __init__(self, name: str, tags: list[str], session_number: int, pace: Pace | None = None) -> None:
+    def __init__(self, name: str, tags: list[str], session_number: int, pace: Pace) -> None:
         self.name = name
         self.tags = tags
         self.session_number = session_number
@@ -64,7 +64,7 @@ class PrefectRun:
         self._open = asyncio.Event()
         self._ended = asyncio.Event()
         self._closing = False
-        self._pace = pace or Pace()
+        self._pace = pace
         self._asked = time.monotonic()
         self.flow_run_id: UUID | None = None
 

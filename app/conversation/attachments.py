@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from app.conversation.draft import Draft
@@ -23,7 +22,6 @@ from app.endpoints import Endpoint
 from app.files.incoming import Again
 from app.files.rows import Fetched, FileRow, settle, want
 from app.files.service import FileService
-from app.files.store import number_of
 from app.gateway.meaning import UserInput
 
 #: Files of one message that are fetched; what else there is comes as failed.
@@ -156,6 +154,5 @@ def _about(
     if fetched.reason is not None:
         about["reason"] = fetched.reason
     if fetched.state == "stored":
-        expires = services.now() + timedelta(seconds=files.settings.url_ttl)
-        about |= {"url": files.links.url(number_of(row.key), expires), "file": row.key}
+        about |= {"url": files.url(row.key, services.now()), "file": row.key}
     return about

@@ -8,7 +8,6 @@ that a turn that is run again after a crash finds what is there.
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -22,7 +21,7 @@ from app.files.outgoing import About, NotToBeHad, key_of
 from app.files.rows import offer
 from app.files.service import FileService
 from app.files.spool import Spool
-from app.files.store import StorageFailed, number_of
+from app.files.store import StorageFailed
 
 log = structlog.get_logger(__name__)
 
@@ -79,8 +78,7 @@ class FilesOut:
             except StorageFailed as error:
                 log.error("file_not_stored", endpoint=endpoint.name, error=str(error))
                 raise NotToBeHad(_NO_STORAGE) from None
-        expires = services.now() + timedelta(seconds=files.settings.url_ttl)
-        url = files.links.url(number_of(key), expires)
+        url = files.url(key, services.now())
         return {"file": key, "name": file.name, "type": about.type, "size": about.size, "url": url}
 
     async def _have(self, files: FileService, file: File, number: int, spool: Spool, host: Host) -> About:

@@ -20,7 +20,7 @@ from app.files.rows import Fetched
 from app.files.sniffing import sniff
 from app.files.spool import Spool
 from app.files.store import FileStore, StorageFailed
-from app.gateway.transport import PREFIX
+from app.gateway.transport import PREFIX, credentials
 
 log = structlog.get_logger(__name__)
 
@@ -131,10 +131,7 @@ def _sources(endpoint: Endpoint, conversation: str, attachment: Mapping[str, Any
     if url := attachment.get("url"):
         sources.append(Source(str(url), {}))
     if identity := attachment.get("id"):
-        settings = endpoint.eightxeight
         place = f"{quote(conversation, safe='')}/attachments/{quote(str(identity), safe='')}/content"
-        headers = {"x-api-key": settings.api_key.get_secret_value()}
-        if settings.tenant is not None:
-            headers["X-8x8-Tenant"] = settings.tenant
-        sources.append(Source(settings.base_url.rstrip("/") + f"{PREFIX}/conversations/{place}", headers))
+        base = endpoint.eightxeight.base_url.rstrip("/")
+        sources.append(Source(f"{base}{PREFIX}/conversations/{place}", credentials(endpoint)))
     return sources

@@ -12,10 +12,9 @@ from app.endpoints_storage import Files
 from app.errors import ParleyError
 from app.files.addresses import Reach
 from app.files.fetching import Fetcher, FetchFailed, Source
-from app.files.sealed import SEALED
 from app.files.sniffing import sniff
 from app.files.spool import Spool, TooBig
-from app.files.store import FileStore
+from app.files.store import FileStore, key_named
 from app.sealing import sealer
 
 _PIECE = 1024 * 1024
@@ -119,5 +118,4 @@ def key_of(content: bytes, *place: object, sealed: bool) -> str:
     told = "\n".join([content.hex(), *map(str, place)])
     if sealed:  # nobody may find out by trying whether a file is a certain one
         told = sealer().digest(told)
-    number = sha256(told.encode()).hexdigest()[:32]
-    return f"{number[:2]}/{number}{SEALED if sealed else ''}"
+    return key_named(sha256(told.encode()).hexdigest()[:32], sealed=sealed)

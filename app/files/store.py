@@ -117,7 +117,11 @@ def new_key(*, sealed: bool = False) -> str:
 
     `sealed`: what is put under it is encrypted with PARLEY_ENCRYPTION_KEY.
     """
-    number = secrets.token_hex(16)
+    return key_named(secrets.token_hex(16), sealed=sealed)
+
+
+def key_named(number: str, *, sealed: bool) -> str:
+    """The key of the file that URLs name by this number."""
     return f"{number[:2]}/{number}{SEALED if sealed else ''}"
 
 

@@ -38,6 +38,15 @@ Header = tuple[bytes, bytes]
 _BREAKS = frozenset(b"\r\n\0")
 
 
+def credentials(endpoint: Endpoint) -> dict[str, str]:
+    """The headers by which an endpoint's gateway knows it; for nobody else."""
+    settings = endpoint.eightxeight
+    headers = {"x-api-key": settings.api_key.get_secret_value()}
+    if settings.tenant is not None:
+        headers["X-8x8-Tenant"] = settings.tenant
+    return headers
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where an endpoint's requests go and what each carries."""
@@ -58,10 +67,8 @@ class Target:
             (b"Host", url.netloc.rpartition("@")[2].encode()),
             (b"Accept", b"application/hal+json, application/json, application/problem+json"),
             (b"User-Agent", b"parley"),
-            (b"x-api-key", settings.api_key.get_secret_value().encode()),
+            *((name.encode(), value.encode()) for name, value in credentials(endpoint).items()),
         ]
-        if settings.tenant is not None:
-            headers.append((b"X-8x8-Tenant", settings.tenant.encode()))
         return cls(
             url.scheme.encode(),
             host.encode("idna") if not host.isascii() else host.encode(),
