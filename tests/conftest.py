@@ -25,6 +25,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         return file
 
 
+@pytest.hookimpl(optionalhook=True)  # absent with -p no:xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
     """How tests are spread."""
     return Together(config, log)

@@ -70,10 +70,13 @@ _CLAIM = text(
     """  # noqa: S608 - no value is put into the text
 )
 
+#: LATERAL, so that each endpoint is looked up in the index, also beside thousands due of another.
 _WANTED = text(
     f"""
     SELECT room.endpoint FROM unnest(CAST(:endpoints AS text[])) AS room(endpoint)
-    WHERE EXISTS (SELECT 1 FROM conversation c WHERE c.endpoint = room.endpoint AND {_FREE})
+    CROSS JOIN LATERAL (
+        SELECT 1 FROM conversation c WHERE c.endpoint = room.endpoint AND {_FREE} ORDER BY c.due_at LIMIT 1
+    ) due
     """  # noqa: S608 - no value is put into the text
 )
 
