@@ -27,7 +27,7 @@ chat: $(STAMP) ## Talk to a bot in this terminal, while `make run` runs in anoth
 page: $(PAGE_STAMP) $(CONSOLE_STAMP) ## Install the libraries that draw cards in the sandbox and charts in the console
 
 test: $(STAMP) try-page ## Run all tests, but for those that wait for minutes
-	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m 'not slow'
+	$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder -m 'not slow'
 
 slow: $(STAMP) ## Run the tests that wait for minutes
 	$(BIN)/pytest -m slow

@@ -9,6 +9,7 @@ import pytest
 
 from tests.acceptance.running import Parley
 from tests.acceptance.stage import Stage, write_endpoints
+from tests.scratch import scratch
 
 #: Shorter than in production, so that what has to wait for them is tested in seconds. (seconds)
 SHORT = {"PARLEY_LEASE": "4", "PARLEY_STUCK_AFTER": "3", "PARLEY_LINGER": "8"}
@@ -21,9 +22,13 @@ _logged: dict[str, int] = {}
 
 
 @pytest.fixture(scope="session")
-def parley(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parley]:
+def parley() -> Iterator[Parley]:
     """A `parley up` that all tests share. They may kill its parts, but leave it running and answering."""
-    folder = tmp_path_factory.mktemp("parley")
+    with scratch("parley") as folder:
+        yield from _running(folder)
+
+
+def _running(folder: Path) -> Iterator[Parley]:
     (folder / "signals").mkdir()
     shared = Parley(folder, {**SHORT, "PARLEY_TEST_SIGNALS": str(folder / "signals")})
     endpoints = write_endpoints(folder, shared.variables["PARLEY_SANDBOX_PORT"])

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import psutil
@@ -17,6 +18,9 @@ import psutil
 from app.database.embedded import EmbeddedPostgres
 from app.supervisor.ports import free_port
 from app.supervisor.up import READY
+from tests.acceptance.prefect_database import place_prefect_database
+
+Value = TypeVar("Value")
 
 REPOSITORY = Path(__file__).parents[2]
 PARLEY = Path(sys.executable).with_name("parley")
@@ -32,13 +36,13 @@ PARTS = {
 }
 
 
-def eventually(condition: Callable[[], object], *, within: float, what: str = "it") -> None:
-    """Return once the condition holds; an HTTP error counts as not yet."""
+def eventually(condition: Callable[[], Value], *, within: float, what: str = "it") -> Value:
+    """What the condition gives once it holds; an HTTP error counts as not yet."""
     deadline = time.monotonic() + within
     while True:
         try:
-            if condition():
-                return
+            if found := condition():
+                return found
         except httpx.HTTPError:
             pass
         assert time.monotonic() < deadline, f"{what} did not come true within {within:.0f} s"
@@ -52,6 +56,7 @@ class Parley:
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    fresh: bool = False  # whether its Prefect server begins without a database, as on a new machine
     process: subprocess.Popen[bytes] | None = None
     seen: dict[int, psutil.Process] = field(default_factory=dict)
 
@@ -114,6 +119,8 @@ class Parley:
 
     def start(self) -> None:
         """Start it; it isn't ready yet."""
+        if not self.fresh:
+            place_prefect_database(self.home)
         with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as err:
             self.process = subprocess.Popen(
                 [PARLEY, "up", *self.arguments], stdout=out, stderr=err, env=self.variables, cwd=self.folder

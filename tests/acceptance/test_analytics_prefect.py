@@ -35,13 +35,12 @@ def run(stage: Stage, name: str) -> None:
         made.append(str(stage.prefect.post(path, json=body).raise_for_status().json()["id"]))
         return True
 
-    def state() -> str:
-        return str(stage.prefect.get(f"/flow_runs/{made[-1]}").raise_for_status().json()["state"]["type"])
+    def end() -> str | None:
+        found = stage.prefect.get(f"/flow_runs/{made[-1]}").raise_for_status().json()["state"]["type"]
+        return str(found) if found in ENDS else None
 
     eventually(create, within=60, what=f"a run of {name}")
-
-    eventually(lambda: state() in ENDS, within=200, what=f"the run of {name}")
-    assert state() == "COMPLETED"
+    assert eventually(end, within=200, what=f"the run of {name}") == "COMPLETED"
 
 
 def artifacts(stage: Stage, run: str) -> list[dict[str, Any]]:

@@ -108,6 +108,7 @@ def test_nothing_is_written_to_the_users_own_folder(parley: Parley) -> None:
 
 def test_it_stops_within_15_seconds_and_leaves_nothing_behind(own_parley: OwnParley) -> None:
     parley = own_parley()
+    parley.fresh = True
     parley.start()
     parley.wait_until_ready()
     begun = time.monotonic()

@@ -14,6 +14,7 @@ from app.analytics.rollup import roll_up
 from app.console.static import VENDOR
 from tests.browser.console_stage import Stage, console_running
 from tests.integration.scene import Scene
+from tests.scratch import scratch
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="Playwright for Python is not installed")
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
@@ -23,9 +24,9 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage() -> Iterator[Stage]:
     """A console with some conversations."""
-    with console_running(tmp_path_factory.mktemp("console")) as stage:
+    with scratch("console") as home, console_running(home) as stage:
         yield stage
 
 

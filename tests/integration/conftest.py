@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.database.embedded import embedded_postgres
 from app.database.engine import WORKER, connect, create_engine
 from app.database.schema import upgrade
+from tests.scratch import scratch
 
 #: A test's database is thrown away, so it need not survive a power cut.
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
@@ -21,10 +21,9 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url() -> Iterator[str]:
     """The URL of this test process's server; its `template` database was built by the real migrations."""
-    home: Path = tmp_path_factory.mktemp("database")
-    with embedded_postgres(home, settings=FORGETFUL) as url:
+    with scratch("database") as home, embedded_postgres(home, settings=FORGETFUL) as url:
         asyncio.run(_execute(url, "CREATE DATABASE template"))
         asyncio.run(upgrade(_database(url, "template")))
         yield url
