@@ -29,6 +29,7 @@ from prefect.states import Crashed, Pending
 
 from app.worker.runs import Attempt, Handle, Job, Retrying
 from flows.conversation import conversation, handed
+from flows.telling import telling
 
 log = structlog.get_logger(__name__)
 
@@ -180,6 +181,7 @@ class PrefectRuns:
 
     async def stop(self, within: float) -> None:
         """End what is open, in at most `within` seconds."""
+        telling.flush()
         for run in self._runs:
             run.close()
         tasks = list(self._runs.values())

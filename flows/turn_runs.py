@@ -26,6 +26,8 @@ from prefect.context import FlowRunContext
 from prefect.utilities.engine import emit_task_run_state_change_event
 from structlog.contextvars import get_contextvars
 
+from flows.telling import telling
+
 #: Seconds after which a turn is told of while it still runs.
 SEEN_AFTER = 1.0
 #: What a task function's name and module would be: with the turn's number it is unique in its flow run.
@@ -72,15 +74,19 @@ class _TurnRun:
         if request := get_contextvars().get("request"):  # known once the turn has found its input
             news["tags"] = [f"request:{request}"]
         self._run = self._run.model_copy(update=news)
-        self.tell(kind, message)
+        run, before, state = self._run, self._run.state, self._state(kind, message)
+        telling.tell(lambda: emit_task_run_state_change_event(run, before, state))
 
-    def tell(self, kind: StateType, message: str | None = None) -> None:
-        """It is in this state now."""
-        state: State[None] = State(
+    def tell(self, kind: StateType) -> None:
+        """It is in this state now: Prefect is told at once."""
+        state = self._state(kind)
+        emit_task_run_state_change_event(self._run, self._run.state, state)
+        self._run.state = state
+
+    def _state(self, kind: StateType, message: str | None = None) -> State[None]:
+        return State(
             type=kind,
             name=kind.value.capitalize(),
             message=message,
             state_details=StateDetails(flow_run_id=self._run.flow_run_id, task_run_id=self._run.id),
         )
-        emit_task_run_state_change_event(self._run, self._run.state, state)
-        self._run.state = state

@@ -20,6 +20,7 @@ from app.analytics.measures import Overview, overview
 from app.console import interactions as kept
 from app.console import reading, story
 from app.console.access import Access, Forbidden, LoginNeeded, Viewer
+from app.console.counting import Counting
 from app.console.rendering import render
 from app.console.static import asset, vendor
 from app.conversation.redrive import redrive
@@ -58,10 +59,15 @@ class Console:
         self._gateway = gateway
         self._prefect_ui = prefect_ui
         self._now = now
+        self._counting = Counting(engine, now)
 
     def replace(self, endpoints: Endpoints) -> None:
         """Know these endpoints from now on."""
         self._endpoints = endpoints.by_name()
+
+    async def aclose(self) -> None:
+        """End what goes on beside the pages."""
+        await self._counting.aclose()
 
     def router(self) -> Router:
         """The routes below /console."""
@@ -147,6 +153,7 @@ class Console:
         since = now - length
         if step == "day":  # whole days, or the first would look bad
             since = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        await self._counting.refresh()
         measures = await overview(self._engine, since=since, until=now, step=step, endpoints=allowed)
         names, _ = await reading.choices(self._engine)
         return render(

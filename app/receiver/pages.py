@@ -42,6 +42,7 @@ async def admin_pages(settings: Settings, endpoints: Endpoints, database_url: st
     try:
         yield Pages([odata_router(engine, _now, settings.admin_url), console.router()], console.replace)
     finally:
+        await console.aclose()
         await gateway.aclose()
         await engine.dispose()
 

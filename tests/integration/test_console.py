@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 from collections.abc import AsyncIterator
@@ -92,6 +93,17 @@ async def test_the_overview_shows_what_was_counted(client: httpx.AsyncClient) ->
         answer = await client.get(path)
         if "vendor" not in path:  # installed by `make page`
             assert answer.status_code == 200, path
+
+
+async def test_what_has_just_happened_is_counted_when_somebody_looks(
+    client: httpx.AsyncClient, told: Scene
+) -> None:
+    told.conversation = "ID-new"
+    await told.says("just now")
+    await told.work()
+    async with asyncio.timeout(15):
+        while "<dt>Sessions</dt><dd>4</dd>" not in await page(client, "?span=24h"):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(
