@@ -11,6 +11,8 @@ from typing import Any
 WINDOWS = 4
 #: What a figure differs by from one run to the next on a machine that does nothing else.
 LEAST_NOISE = 0.10
+#: Share of the machine stolen by its host from which on it is said.
+WORTH_A_WORD = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,26 @@ def p99(values: Sequence[float]) -> float:
 
 
 def latency(
-    name: str, values: Sequence[float], of: Callable[[Sequence[float]], float], *, reach: float | None = None
+    name: str,
+    values: Sequence[float],
+    of: Callable[[Sequence[float]], float],
+    *,
+    reach: float | None = None,
+    stolen: float = 0.0,
 ) -> Figure:
-    """A latency in ms with its noise: half the difference between the best and the worst quarter."""
+    """A latency in ms with its noise: half the difference between the best and the worst quarter.
+
+    `stolen` is the share of the machine that its host gave to others meanwhile. What is left makes every wait
+    longer, so the noise is no less than that share of what is left.
+    """
     size = max(len(values) // WINDOWS, 1)
     parts = [of(values[start : start + size]) for start in range(0, size * WINDOWS, size) if values[start:]]
     value = of(values)
     spread = (max(parts) - min(parts)) / 2 / value if value > 0 and parts else 0.0
-    return Figure(name, round(value, 1), "ms", round(max(spread, LEAST_NOISE), 2), reach)
+    noise = max(spread, LEAST_NOISE, stolen / max(1.0 - stolen, 0.01))
+    return Figure(name, round(value, 1), "ms", round(noise, 2), reach, note=theft_note(stolen))
+
+
+def theft_note(stolen: float) -> str:
+    """What a reader has to know of a figure that was measured on less than the whole machine."""
+    return f"{stolen:.0%} of the machine stolen" if stolen >= WORTH_A_WORD else ""

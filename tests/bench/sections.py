@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from tests.bench import usage
-from tests.bench.figures import Figure, latency, p50, p99
+from tests.bench.figures import Figure, latency, p50, p99, theft_note
 from tests.bench.load import Shot, as_fast_as_possible
 from tests.bench.stage import Stage
 from tests.bench.traffic import Measured, Traffic
@@ -25,6 +26,10 @@ OPENED = 2.0
 STAY_OPEN = {"PARLEY_LINGER": "600"}
 #: A rate is sustained when all are answered and 99 of 100 replies within so many ms: no queue grows.
 SUSTAINED_P99 = 500.0
+#: Share of the machine stolen by its host from which on a rate that failed is tried once more.
+MUCH_STOLEN = 0.05
+#: Share of the machine in use below which what went before is over.
+IDLE = 0.25
 
 
 @dataclass
@@ -67,11 +72,12 @@ async def steady(
         measured = await traffic.measure(shots, rate)
     results.say(described(f"{rate}/s", measured))
     at = f"at {rate}/s"
+    stolen = measured.stolen
     results.add(
-        latency(f"post to reply {at}, p50", measured.replies, p50, reach=reach_p50),
-        latency(f"post to reply {at}, p99", measured.replies, p99, reach=reach_p99),
-        latency(f"ack {at}, p50", measured.acks, p50),
-        latency(f"ack {at}, p99", measured.acks, p99),
+        latency(f"post to reply {at}, p50", measured.replies, p50, reach=reach_p50, stolen=stolen),
+        latency(f"post to reply {at}, p99", measured.replies, p99, reach=reach_p99, stolen=stolen),
+        latency(f"ack {at}, p50", measured.acks, p50, stolen=stolen),
+        latency(f"ack {at}, p99", measured.acks, p99, stolen=stolen),
         Figure(f"unanswered, refused or doubled {at}", _wrong(measured), "", reach=0),
     )
 
@@ -88,28 +94,47 @@ async def sustained(
     long: float = LONG,
     say: Callable[[str], None] = print,
 ) -> Measured | None:
-    """The highest rate that is sustained: found with short looks, confirmed by a long one."""
+    """The highest rate that is sustained: found with short looks, confirmed by a long one.
+
+    A rate that fails while the host took much of the machine is tried once more: that says little of Parley.
+    """
     users = await traffic.talks(talks)
     await traffic.measure(await traffic.messages(users, 4 * talks), 10.0)
 
-    async def holds(rate: float, seconds: float) -> Measured | None:
+    async def attempt(rate: float, seconds: float) -> tuple[Measured, bool]:
         shots = await traffic.messages(users, int(rate * seconds))
         measured = await traffic.measure(shots, rate)
         good = measured.complete and p99(measured.replies) <= p99_within
         say(described(f"{rate:.0f}/s for {seconds:.0f} s: {'holds' if good else 'too much'}", measured))
-        if not good:  # let it catch up
-            await asyncio.sleep(3.0)
+        if not good:
+            await caught_up(traffic)
+        return measured, good
+
+    async def holds(rate: float, seconds: float) -> Measured | None:
+        measured, good = await attempt(rate, seconds)
+        if not good and measured.stolen > MUCH_STOLEN:
+            measured, good = await attempt(rate, seconds)
         return measured if good else None
 
     rate = first
     while rate * factor <= most and await holds(rate * factor, short):
         rate *= factor
-    for _ in range(4):
+    for _ in range(5):
         found = await holds(rate, long)
         if found is not None:
             return found
         rate /= factor**0.5
     return None
+
+
+async def caught_up(traffic: Traffic, *, within: float = 30.0) -> None:
+    """After too much: return when a second passes in which the machine is mostly idle again."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        before = usage.usage()
+        await asyncio.sleep(1.0)
+        if sum(usage.usage().since(before).values()) < 100 * IDLE * (psutil.cpu_count() or 1):
+            return
 
 
 async def ceiling(traffic: Traffic, results: Results, *, first: float) -> None:
@@ -120,9 +145,17 @@ async def ceiling(traffic: Traffic, results: Results, *, first: float) -> None:
         results.add(Figure("sustained", 0, "messages/s", lower_is_better=False, reach=150))
         return
     results.add(
-        Figure("sustained", round(found.rate, 1), "messages/s", 0.1, reach=150, lower_is_better=False),
-        latency("post to reply at that rate, p50", found.replies, p50),
-        latency("post to reply at that rate, p99", found.replies, p99),
+        Figure(
+            "sustained",
+            round(found.rate, 1),
+            "messages/s",
+            0.1,
+            reach=150,
+            lower_is_better=False,
+            note=theft_note(found.stolen),
+        ),
+        latency("post to reply at that rate, p50", found.replies, p50, stolen=found.stolen),
+        latency("post to reply at that rate, p99", found.replies, p99, stolen=found.stolen),
     )
 
 
@@ -140,8 +173,8 @@ async def acks(traffic: Traffic, results: Results) -> None:
         measured = await traffic.measure(shots, rate)
     results.say(described("200 events/s", measured))
     results.add(
-        latency("ack at 200 events/s, p50", measured.acks, p50),
-        latency("ack at 200 events/s, p99", measured.acks, p99, reach=20),
+        latency("ack at 200 events/s, p50", measured.acks, p50, stolen=measured.stolen),
+        latency("ack at 200 events/s, p99", measured.acks, p99, reach=20, stolen=measured.stolen),
     )
 
 
@@ -153,8 +186,10 @@ async def first_replies(traffic: Traffic, results: Results) -> None:
         measured = await traffic.measure(shots, 2.0)
     results.say(described("first replies", measured))
     results.add(
-        latency("first reply of a new conversation, p50", measured.replies, p50, reach=150),
-        latency("first reply of a new conversation, p99", measured.replies, p99),
+        latency(
+            "first reply of a new conversation, p50", measured.replies, p50, reach=150, stolen=measured.stolen
+        ),
+        latency("first reply of a new conversation, p99", measured.replies, p99, stolen=measured.stolen),
     )
 
 
@@ -243,7 +278,8 @@ def described(what: str, measured: Measured) -> str:
     )
     return (
         f"{what}: reply p50 {p50(measured.replies):.1f} p99 {p99(measured.replies):.1f} ms, ack p50 "
-        f"{p50(measured.acks):.1f} p99 {p99(measured.acks):.1f} ms, sent {measured.late:.0f} ms late{wrong}"
+        f"{p50(measured.acks):.1f} p99 {p99(measured.acks):.1f} ms, sent {measured.late:.0f} ms late, "
+        f"{measured.stolen:.0%} of the machine stolen{wrong}"
     )
 
 

@@ -16,6 +16,7 @@ from app.sandbox.model import JsonObject, new_id, now_ms
 from app.sandbox.signature import Stamp, signed_headers
 from tests.bench.load import Pool, Shot, at_rate
 from tests.bench.stage import ENDPOINTS, Stage
+from tests.bench.usage import Theft
 
 Make = Callable[["Talk"], Shot]
 
@@ -48,6 +49,8 @@ class Measured:
     doubled: int = 0
     late: float = 0.0
     """By how much the load generator was late at worst, ms."""
+    stolen: float = 0.0
+    """Share of the machine that its host gave to others while the messages were sent, 0 to 1."""
 
     @property
     def complete(self) -> bool:
@@ -149,10 +152,11 @@ class Traffic:
     async def measure(self, shots: Sequence[Shot], rate: float, *, patience: float = PATIENCE) -> Measured:
         """Send messages at a rate and see what becomes of them. Nothing is asked of the sandbox meanwhile."""
         since = await self.newest()
+        theft = Theft()
         late = await at_rate(self.pool, shots, rate)
         wanted = {REPLY + shot.text: shot for shot in shots if shot.text}
         arrived: dict[str, int] = {}
-        measured = Measured(rate, len(shots), late=round(late, 1))
+        measured = Measured(rate, len(shots), late=round(late, 1), stolen=theft.share)
         deadline = time.monotonic() + patience
         while len(arrived) < len(wanted) and time.monotonic() < deadline:
             await asyncio.sleep(0.3)

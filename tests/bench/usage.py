@@ -26,16 +26,21 @@ _SPAWNED = {"Prefect server", "Prefect worker", "Prefect deploy", "PostgreSQL"}
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds by part, and of the whole machine, since it was started."""
+    """CPU seconds by part, of the whole machine, and taken by its host, since it was started."""
 
     parts: dict[str, float]
     machine: float
+    stolen: float
     at: float
 
     def since(self, before: Usage) -> dict[str, float]:
-        """Per cent of one core by part between two moments; `others`: not Parley's, not the bench's."""
+        """Per cent of one core by part between two moments.
+
+        `others`: not Parley's, not the bench's; `stolen`: what the host of a virtual machine gave to others.
+        """
         seconds = max(self.at - before.at, 1e-9)
         spent = {name: self.parts[name] - before.parts.get(name, 0.0) for name in self.parts}
+        spent["stolen"] = self.stolen - before.stolen
         spent["others"] = max((self.machine - before.machine) - sum(spent.values()), 0.0)
         return {name: round(100 * value / seconds, 1) for name, value in spent.items()}
 
@@ -57,7 +62,20 @@ def usage() -> Usage:
     times = psutil.cpu_times()
     idle = times.idle + getattr(times, "iowait", 0.0)
     clock = os.times().elapsed
-    return Usage(parts, clock * (psutil.cpu_count() or 1) - idle, clock)
+    return Usage(parts, clock * (psutil.cpu_count() or 1) - idle, _stolen(), clock)
+
+
+class Theft:
+    """How much of the machine its host gives to others meanwhile (Linux on a virtual machine; else 0)."""
+
+    def __init__(self) -> None:
+        self._stolen, self._at = _stolen(), os.times().elapsed
+
+    @property
+    def share(self) -> float:
+        """Share of all cores' time since the beginning, 0 to 1."""
+        seconds = max(os.times().elapsed - self._at, 1e-9) * (psutil.cpu_count() or 1)
+        return round(min(max((_stolen() - self._stolen) / seconds, 0.0), 1.0), 3)
 
 
 #: Session priorities when what is measured goes ahead of all else: as far apart as 0 and 15 are.
@@ -90,6 +108,10 @@ def find(part: str) -> psutil.Process:
 def _part(process: psutil.Process) -> str:
     line = " ".join(process.cmdline()).replace(".py", "")
     return next((name for name, word in _PARTS if word in line), "else")
+
+
+def _stolen() -> float:
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
 
 
 def _seconds(process: psutil.Process) -> float:
