@@ -241,19 +241,14 @@ class Draft:
     def _write_dialog(
         self, dialog: DialogState, status: str, error: str | None, ended: datetime | None
     ) -> None:
-        for row in self.changes.dialogs:
-            if row["id"] == dialog.id:
-                row.update({"status": status, "error": error, "ended_at": ended, "private": dialog.private})
-                return
-        self.changes.dialog_updates.append(
-            {
-                "dialog": dialog.id,
-                "status": status,
-                "error": error,
-                "ended_at": ended,
-                "private": dialog.private,
-            }
-        )
+        values = {"status": status, "error": error, "ended_at": ended, "private": dialog.private}
+        changes = self.changes
+        known = next((row for row in changes.dialogs if row["id"] == dialog.id), None)
+        known = known or next((row for row in changes.dialog_updates if row["dialog"] == dialog.id), None)
+        if known is None:
+            changes.dialog_updates.append({"dialog": dialog.id, **values})
+        else:
+            known.update(values)
 
     def journal(self, entry: Entry, position: int | None = None) -> int:
         """Append an entry to the open dialog's journal; its position."""

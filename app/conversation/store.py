@@ -146,8 +146,14 @@ class Together:
             self._add(lambda parameter: inserting(table, columns, parameter), new)
 
     def update(self, statement: str, columns: dict[str, str], new: list[Row]) -> None:
-        """Update rows: a statement over `{rows}` with these columns."""
+        """Update rows: a statement over `{rows}` with these columns, of which the first names the row.
+
+        Each row once: of two for the same row PostgreSQL would take one, and its plan decides which.
+        """
         if new:
+            key = next(iter(columns))
+            if len({row[key] for row in new}) != len(new):
+                raise AssertionError(f"a {key} is updated twice in one statement")
             self._add(lambda parameter: statement.format(rows=rows(columns, parameter)), new)
 
     async def write(self) -> None:
