@@ -29,8 +29,10 @@ def bypasses_bot(draft: Draft, found: Input, modes: Modes) -> bool:
     if session_expired(state, draft.endpoint, event):
         draft.end_session("expired")
     if receiver == "agents":
+        private = draft.in_private()
         _make_way(draft, event)
-        dialogs.user_line(draft, event, found.message)
+        if not private:
+            dialogs.user_line(draft, event, found.message)
         _hand_over(draft)
         draft.handled(event, "noted")
         return True

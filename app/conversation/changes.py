@@ -18,6 +18,8 @@ class Changes:
     handled: list[Row] = field(default_factory=list)
     """Events: {event, outcome, late, session_id, dialog_id}."""
     messages: list[Row] = field(default_factory=list)
+    dropped: list[Row] = field(default_factory=list)
+    """Fields of inputs whose lines are stored already: {session, event, field}."""
     journal: list[Row] = field(default_factory=list)
     deliveries: list[Row] = field(default_factory=list)
     files: list[Row] = field(default_factory=list)

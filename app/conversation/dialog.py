@@ -48,7 +48,9 @@ def take_note(draft: Draft, event: WaitingEvent, *, cancel: bool = False) -> Non
 
 
 def user_line(draft: Draft, event: WaitingEvent, message: dict[str, object]) -> None:
-    """The user's message in the transcript."""
+    """The user's message in the transcript, unless it is private."""
+    if draft.in_private():
+        return
     text = message.get("text")
     draft.transcript(
         "user",
@@ -74,9 +76,9 @@ def take_input(draft: Draft, found: Input) -> None:
         found = replace(found, message=as_choice(found.message, said, state.channel))
     state.last_words = []
     draft.journal(Entry("input", None, found.content(state), draft.now, event.id))
-    if isinstance(found.meaning, UserInput) and not draft.in_private():
+    if isinstance(found.meaning, UserInput):
         user_line(draft, event, found.message)
-    elif isinstance(found.meaning, Injected):
+    elif isinstance(found.meaning, Injected) and not draft.in_private():
         text = found.message["text"] or None
         draft.transcript("system", at=event.at, text=text, kind="inject", event_id=event.id)
     draft.handled(event, "input")
@@ -155,8 +157,7 @@ def _say(draft: Draft, content: dict[str, Any], position: int | None) -> None:
             draft.transcript("bot", at=draft.now, text=content.get("text"), content={"to": "agent"})
         return
     during = {} if draft.state.control == "bot" else {"during_handover": True}
-    private = bool(content.get("private"))
-    draft.deliver("message", {**content, **during}, position=position, transcript=not private)
+    draft.deliver("message", {**content, **during}, position=position)
 
 
 def _handover(draft: Draft, entry: Entry, position: int) -> None:
@@ -202,7 +203,7 @@ def rest(draft: Draft, need: Need) -> None:
             fail(draft, "diverged", f"position {need.position}: {need.reason}", kind="diverged")
         case Handover():
             if not outcome_due(draft.state):
-                draft.dialog_status("waiting")
+                draft.dialog_status("waiting", private=need.private)
         case _:
             raise AssertionError(f"{type(need).__name__} is no rest")
     ended = over == "user_left" or (over is not None and draft.state.dialog is None)

@@ -12,7 +12,7 @@ from app.conversation.chosen import last_turn
 from app.conversation.ids import IdPools
 from app.conversation.journal import Entry
 from app.conversation.language import languages
-from app.conversation.privacy.lines import shaped
+from app.conversation.privacy.lines import shaped, without_inputs
 from app.conversation.state import ConversationState, DialogState, SessionState, TimerState, WaitingEvent
 from app.endpoints import Endpoint
 from app.gateway.outgoing import files_of
@@ -208,8 +208,9 @@ class Draft:
         return dialog
 
     def in_private(self) -> bool:
-        """Whether the open dialog waits within a private stretch."""
-        return self.state.dialog is not None and self.state.dialog.private
+        """Whether the open dialog waits within a private stretch, or its handover was asked for in one."""
+        dialog, handover = self.state.dialog, self.state.handover
+        return (dialog is not None and dialog.private) or (handover is not None and handover.private)
 
     def dialog_status(self, status: str, *, private: bool | None = None) -> None:
         """The open dialog runs or waits; `private`: for what stays out of the transcript."""
@@ -303,9 +304,7 @@ class Draft:
 
     # deliveries
 
-    def deliver(
-        self, kind: str, content: dict[str, Any], *, position: int | None = None, transcript: bool = True
-    ) -> int:
+    def deliver(self, kind: str, content: dict[str, Any], *, position: int | None = None) -> int:
         """Queue one thing to send, behind all that were queued before; its id."""
         state = self.state
         muted = self.muted and kind == "message"
@@ -332,7 +331,7 @@ class Draft:
         )
         if kind == "message":
             self.take_files(files_of(content), delivery_id)
-        if transcript and kind == "message" and not muted:
+        if kind == "message" and not muted and not content.get("private"):
             extra = {name: content[name] for name in _SHOWN if content.get(name)}
             if files := content.get("attachments"):
                 extra["attachments"] = [{name: each[name] for name in _OF_FILE} for each in files]
@@ -373,8 +372,10 @@ class Draft:
     # people
 
     def mark(self, entry: Entry, position: int) -> None:
-        """What the bot noted of its turn, for those who measure."""
-        state = self.state
+        """What the bot noted of its turn, for those who measure: understood or not, or a name of its own."""
+        state, value = self.state, entry.content["value"]
+        if entry.name != "understood":
+            value = without_inputs(self.endpoint, state, value)
         self.changes.marks.append(
             {
                 "endpoint": state.endpoint,
@@ -384,7 +385,7 @@ class Draft:
                 "event_id": self.answered(),
                 "position": position,
                 "kind": entry.name,
-                "value": entry.content["value"],
+                "value": value,
                 "at": entry.at,
             }
         )

@@ -14,6 +14,8 @@
 | note | | anything; a replay skips it. Named understood, intent or goal: {"value"}, see marks.py |
 | note | thinking | {"seconds"}: see indicators.py |
 | note | private, drop, contact, contact_inactive | see privacy/stretch.py and contact.py |
+
+Outputs, handovers and marks of a private stretch have `"private": true` too.
 """
 
 from __future__ import annotations

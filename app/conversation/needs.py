@@ -72,13 +72,15 @@ class Handover:
     """Hand over and feed the `outcome`. `position` is that of the handover's own entry.
 
     `begun`: the entry was stored before this driver began. A `signal` may be fed before the outcome.
-    `cancel_when` is the bot's own: whether a text of the user means "stop waiting".
+    `cancel_when` is the bot's own: whether a text of the user means "stop waiting". `private`: what is said
+    meanwhile stays out of transcript and analytics.
     """
 
     params: dict[str, Any]
     position: int
     begun: bool
     cancel_when: Callable[[str], bool] | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.conversation.draft import Draft
-from app.conversation.handover.following import conversation_over, follow, remember, takes_over
+from app.conversation.handover.following import conversation_over, follow, of_the_last, remember, takes_over
 from app.conversation.handover.packet import OWN_WORDS
 from app.conversation.language import languages
 from app.conversation.state import ConversationState, WaitingEvent
@@ -54,11 +54,11 @@ def _notice(draft: Draft, meaning: gateway.Notice) -> str:
         draft.incident("notify_refused", control=draft.state.control)
         return "refused"
     keep_storage(draft, meaning.storage)
-    if meaning.data is None:
-        draft.deliver("message", {"text": meaning.text})
-    else:
+    content: dict[str, Any] = {"text": meaning.text}
+    if meaning.data is not None:
         raw = {**meaning.data, "text": meaning.text} if meaning.text else meaning.data
-        draft.deliver("message", {"text": raw.get("text"), "raw": raw})
+        content = {"text": raw.get("text"), "raw": raw}
+    draft.deliver("message", {**content, "private": True} if draft.in_private() else content)
     return "sent"
 
 
@@ -74,6 +74,9 @@ def _agent_message(draft: Draft, event: WaitingEvent, meaning: gateway.AgentMess
     handover = draft.state.handover
     if handover is not None and handover.machine.open:
         remember(handover, "agent", message, event)
+    ended = draft.state.ended_handover
+    if draft.in_private() or (ended is not None and ended.private and of_the_last(ended, event)):
+        return
     draft.transcript(
         "agent",
         at=event.at,

@@ -62,6 +62,11 @@ class HandoverState:
     """The events they came with."""
 
     @property
+    def private(self) -> bool:
+        """The bot asked for it in a private stretch."""
+        return bool(self.settings.get("private"))
+
+    @property
     def machine(self) -> Machine:
         """Its state."""
         return fold(self.requested_at, self.signals, since=self.events_since)
@@ -76,6 +81,8 @@ class EndedHandover:
     """The newest event that belongs to it, by 8x8's clock: older ones mean nothing to another."""
     taken_back: bool
     """It was ended from here and the conversation assigned back: an agent may be on the way out."""
+    private: bool = False
+    """It was in a private stretch: what still comes of it is in no transcript."""
 
     @classmethod
     def of(cls, ended_at: datetime, signals: Sequence[Signal], settings: Mapping[str, Any]) -> EndedHandover:
@@ -83,7 +90,8 @@ class EndedHandover:
         events = [signal.at for signal in signals if signal.kind != "ended"]
         last = signals[-1] if signals else None
         from_here = last is not None and last.kind == "ended" and last.value in ("cancelled", "timed_out")
-        return cls(ended_at, max(events, default=None), from_here and settings.get("returns", True))
+        returns = from_here and settings.get("returns", True)
+        return cls(ended_at, max(events, default=None), returns, bool(settings.get("private")))
 
 
 @dataclass(slots=True)

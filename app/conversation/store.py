@@ -16,6 +16,7 @@ from app.contacts.store import write_contact
 from app.conversation.changes import Changes, Row
 from app.conversation.handover.store import withhold_of_handovers, write_handovers
 from app.conversation.owned import Owned
+from app.conversation.privacy.dropped import drop_stored
 from app.conversation.privacy.erasure import erase
 from app.conversation.state import ConversationState, WaitingEvent
 from app.database.direct import direct
@@ -206,6 +207,8 @@ async def write(holding: Owned, state: ConversationState, changes: Changes, atte
     if changes.handovers_given_up:
         await withhold_of_handovers(await holding.sqlalchemy(), state.id, changes)
     await together.write()
+    if changes.dropped:
+        await drop_stored(holding, changes.dropped)
     for echo in changes.confirmed:
         await holding.fetch(_CONFIRM, state.id, echo["text"] or "", echo["at"])
     if changes.handovers or changes.handover_updates or changes.transitions:

@@ -13,6 +13,7 @@ from typing import Any
 
 from app.conversation.file import File
 from app.conversation.journal import Entry
+from app.conversation.marks import MARKS
 from app.conversation.needs import (
     Diverged,
     Failed,
@@ -80,7 +81,7 @@ class Tape:
         if self._outputs >= self._max_outputs and self.upcoming() is None:
             self._fail(f"The bot said more than {self._max_outputs} things without waiting for an answer.")
             return None
-        position = self._act("output", None, {**content, "private": True} if self.private else content)
+        position = self._act("output", None, self._marked(content))
         if position is not None:
             self._outputs += 1
         return position
@@ -156,7 +157,7 @@ class Tape:
                 return
         if place < len(entries) or place >= self._max_entries:
             return
-        entry = Entry("note", name, content, self._now())
+        entry = Entry("note", name, self._marked(content) if name in MARKS else content, self._now())
         entries.append(entry)
         self.produced.append((place, entry))
         self.place = place + 1
@@ -178,7 +179,7 @@ class Tape:
 
     def hand_over(self, params: dict[str, Any]) -> int | None:
         """The position of a handover's entry."""
-        return self._act("handover", None, params)
+        return self._act("handover", None, self._marked(params))
 
     def close_handover(self) -> int | None:
         """The position of the entry by which a handler ends its handover."""
@@ -190,13 +191,18 @@ class Tape:
         """How the handover at this position ended, or what happened to it meanwhile (a signal)."""
         entry = self.upcoming()
         if entry is None:
-            self.need = Handover(params, position, position < self.stored, cancel_when)
+            begun = position < self.stored
+            self.need = Handover(params, position, begun, cancel_when, self.private > 0)
             return None
         if entry.kind not in ("outcome", "signal"):
             self._diverge("the outcome of a handover", entry)
             return None
         self._outputs = 0
         return self._take(entry)
+
+    def _marked(self, content: dict[str, Any]) -> dict[str, Any]:
+        """The content of an entry, which says so where it is private."""
+        return {**content, "private": True} if self.private else content
 
     def _act(self, kind: str, name: str | None, content: dict[str, Any]) -> int | None:
         entry = self.upcoming()

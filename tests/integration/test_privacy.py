@@ -17,16 +17,11 @@ from app.conversation.lapse import end_lapsed
 from app.conversation.modes import set_mode
 from app.conversation.privacy.erasure import erase_what_is_left
 from app.conversation.services import Services
-from app.database.tables import metadata
 from app.gateway.outcome import Refused, Retry
 from app.logs import set_up_logging
 from app.sealing import new_key
+from tests.integration.planted import DATA, IDENTITY, REPLAYED, SECRETS, STEP, TEXT, holding, update
 from tests.integration.scene import Scene, scene
-
-TEXT, DATA, STEP, IDENTITY = "zanzibar-text", "zanzibar-data", "zanzibar-step", "zanzibar-user"
-SECRETS = (TEXT, DATA, STEP)
-#: What a replay needs, and nothing else, may hold a clear text while the session is open.
-REPLAYED = {"event", "journal", "delivery", "session", "dialog"}
 
 log = logging.getLogger("a.bot")
 
@@ -75,19 +70,6 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
-async def holding(play: Scene, *secrets: str) -> dict[str, set[str]]:
-    """Which tables hold which of these texts, every row of every table read as text."""
-    found: dict[str, set[str]] = {}
-    for name in metadata.tables:
-        for row in await play.rows(
-            f"SELECT CAST(t AS text) || ' ' || CAST(to_jsonb(t) AS text) FROM {name} t"
-        ):
-            for secret in secrets:
-                if secret in row[0] or secret.encode().hex() in row[0]:
-                    found.setdefault(name, set()).add(secret)
-    return found
-
-
 async def talk(play: Scene) -> None:
     """A user who gives everything away, by text, by quick reply and by card."""
     user = {"userId": IDENTITY, "name": "Ann", "language": "de"}
@@ -102,15 +84,6 @@ async def talk(play: Scene) -> None:
     data = {"name": "quickReply/action", "value": reply}
     await play.post({"eventType": "ACTIVITY", "conversationId": play.conversation, "data": data})
     await play.work()
-
-
-def update(play: Scene, state: str, **data: Any) -> dict[str, Any]:
-    """A CONVERSATION_UPDATE."""
-    return {
-        "eventType": "CONVERSATION_UPDATE",
-        "conversationId": play.conversation,
-        "data": {"state": state, "channel": "WebChat", **data},
-    }
 
 
 COMBINATIONS: list[tuple[Any, dict[str, Any]]] = [

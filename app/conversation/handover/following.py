@@ -80,10 +80,10 @@ def takes_over(state: ConversationState, event: WaitingEvent, meaning: gateway.M
 
 def _is_a_human(state: ConversationState, event: WaitingEvent, signal: Signal, *, news: bool) -> bool:
     human = signal.kind in ("joined", "wrote") or (signal.kind == "assigned" and news)
-    return human and not _of_the_last(state.ended_handover, event)
+    return human and not of_the_last(state.ended_handover, event)
 
 
-def _of_the_last(ended: EndedHandover | None, event: WaitingEvent) -> bool:
+def of_the_last(ended: EndedHandover | None, event: WaitingEvent) -> bool:
     """Whether an agent's event belongs to the handover before, and is nobody who takes over now."""
     if ended is None:
         return False

@@ -24,8 +24,8 @@ def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> Non
     """Hand the conversation to a queue: the assignment is a delivery behind all that was said before.
 
     `params`: queue, message, properties, cancel_text, summary, timeout, wants; what is null is taken from the
-    endpoint's settings. `apologised`: the user knows already that something went wrong. Without any queue the
-    handover has failed at once.
+    endpoint's settings. `apologised`: the user knows already that something went wrong. `private`: no
+    transcript has what is said meanwhile. Without any queue the handover has failed at once.
     """
     endpoint, state = draft.endpoint, draft.state
     settings = endpoint.handover
@@ -40,6 +40,7 @@ def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> Non
         "wants": wants if can_cancel else [want for want in wants if want != "cancel"],
         "returns": can_cancel,
         "apologised": bool(params.get("apologised")),
+        "private": bool(params.get("private")),
     }
     packet = user_data(state, endpoint, properties=params.get("properties"), summary=params.get("summary"))
     chosen["packet"] = packet["additionalProperties"]
@@ -125,6 +126,8 @@ def accepted_message(handover: HandoverState, channel: str | None) -> dict[str, 
     things that users write to agents.
     """
     content: dict[str, Any] = {"text": handover.settings["message"], "handover": handover.id}
+    if handover.private:
+        content["private"] = True
     cancel = handover.settings.get("cancel_text")
     if cancel and is_numbered(channel):
         content["text"] = f"{content['text']}\n\n→ {cancel}"

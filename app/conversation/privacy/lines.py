@@ -23,11 +23,15 @@ def shaped(endpoint: Endpoint, state: ConversationState, row: Row) -> Row | None
         if author in ("user", "system"):
             content = {name: item if name in _STRUCTURE else masked(item) for name, item in content.items()}
             return {**row, "text": masked(row["text"] or None), "content": content}
-        secrets = pattern(inputs(state))
-        return {**row, "text": scrubbed(row["text"], secrets), "content": scrubbed(content, secrets)}
+        return {**row, **without_inputs(endpoint, state, {"text": row["text"], "content": content})}
     if endpoint.hide_external_references and author == "user":
         return {**row, "text": plain(row["text"]), "content": plain(content)}
     return row
+
+
+def without_inputs(endpoint: Endpoint, state: ConversationState, value: Any) -> Any:
+    """A JSON value in which what the user sent is asterisks, where the endpoint wants that."""
+    return scrubbed(value, pattern(inputs(state))) if endpoint.mask_sensitive_analytics else value
 
 
 def inputs(state: ConversationState) -> list[str]:

@@ -6,20 +6,20 @@ from app.conversation.contact import DEACTIVATE, UPDATE, merged
 from app.conversation.draft import Draft
 from app.conversation.journal import Entry
 from app.conversation.marks import MARKS
-from app.conversation.privacy.masks import MASK, masked
+from app.conversation.privacy.dropped import drop
 from app.conversation.privacy.stretch import DROP, PRIVATE
 
 
 def take(draft: Draft, entry: Entry, position: int) -> None:
     """Do what a note of the bot asks for."""
     if entry.name in MARKS:
-        if draft.endpoint.collect_analytics:
+        if draft.endpoint.collect_analytics and not entry.content.get("private"):
             draft.mark(entry, position)
     elif entry.name == PRIVATE:
         _private(draft)
     elif entry.name == DROP:
         _private(draft)
-        _drop(draft, entry.content["field"])
+        drop(draft, entry.content["field"])
     elif entry.name == UPDATE:
         draft.state.contact = merged(draft.state.contact, entry.content)
         draft.changes.contact_news = merged_news(draft.changes.contact_news, entry.content)
@@ -41,19 +41,3 @@ def _private(draft: Draft) -> None:
     session = draft.state.session
     assert session is not None
     session.private = True
-
-
-def _drop(draft: Draft, field: str) -> None:
-    """Mask a field of the input's line, in this transaction's rows; the session is erased at its end."""
-    event = draft.answered()
-    for row in draft.changes.messages:
-        if row["event_id"] != event or row["author"] != "user":
-            continue
-        if field == "text":
-            row["text"] = MASK if row["text"] else row["text"]
-            continue
-        content = dict(row["content"])
-        for part in (content, content["data"] if isinstance(content.get("data"), dict) else {}):
-            if field in part:
-                part[field] = masked(part[field])
-        row["content"] = content

@@ -53,7 +53,7 @@ class Analytics:
     def drop(self, field: str) -> None:
         """Keep a field of the newest input out of transcript and analytics: text, payload or a key of data.
 
-        Nothing to await; call it before anything is awaited, since a step stores what was received so far.
+        Nothing to await. What the bot says of it is kept out by `chat.private()`.
         """
         if not isinstance(field, str) or not 0 < len(field) <= 200:
             raise BotError("chat.analytics.drop() takes the name of a field.")
