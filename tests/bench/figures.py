@@ -11,6 +11,8 @@ from typing import Any
 WINDOWS = 4
 #: What a figure differs by from one run to the next on a machine that does nothing else.
 LEAST_NOISE = 0.10
+#: A figure that varied by more says little, and is nothing to compare the next one with.
+TOO_NOISY = 0.5
 #: Share of the machine stolen by its host from which on it is said.
 WORTH_A_WORD = 0.02
 
@@ -26,6 +28,8 @@ class Figure:
     reach: float | None = None
     lower_is_better: bool = True
     note: str = ""
+    at: str = ""
+    """When it was measured, ISO 8601."""
 
     @property
     def reached(self) -> bool | None:
@@ -35,13 +39,20 @@ class Figure:
         return self.value <= self.reach if self.lower_is_better else self.value >= self.reach
 
     def compared(self, before: Figure) -> str:
-        """better, same or worse than an earlier one: beyond the noise of both, or not."""
-        if before.value <= 0 or self.value <= 0:
+        """better, same or worse than an earlier one: beyond the noise of both, or not.
+
+        Where noise hides what matters, "too noisy". What could not be measured is worse.
+        """
+        if math.isnan(self.value) or math.isnan(before.value):
+            return "worse" if math.isnan(self.value) else "better"
+        if self.value == before.value:
             return "same"
-        change = math.log(self.value / before.value)
-        if abs(change) <= math.log1p(max(self.noise, before.noise, LEAST_NOISE)):
-            return "same"
-        return "better" if (change < 0) == self.lower_is_better else "worse"
+        noise = max(self.noise, before.noise, LEAST_NOISE)
+        if self.value > 0 and before.value > 0:
+            change = abs(math.log(self.value / before.value))
+            if change <= math.log1p(noise):
+                return "too noisy" if noise > TOO_NOISY else "same"
+        return "better" if (self.value < before.value) == self.lower_is_better else "worse"
 
     def to_json(self) -> dict[str, Any]:
         """Everything, plain."""
@@ -83,8 +94,13 @@ def latency(
     parts = [of(values[start : start + size]) for start in range(0, size * WINDOWS, size) if values[start:]]
     value = of(values)
     spread = (max(parts) - min(parts)) / 2 / value if value > 0 and parts else 0.0
-    noise = max(spread, LEAST_NOISE, stolen / max(1.0 - stolen, 0.01))
+    noise = max(spread, noise_of(stolen))
     return Figure(name, round(value, 1), "ms", round(noise, 2), reach, note=theft_note(stolen))
+
+
+def noise_of(stolen: float) -> float:
+    """The least noise of what was measured while the host took that share of the machine."""
+    return round(max(LEAST_NOISE, stolen / max(1.0 - stolen, 0.01)), 2)
 
 
 def theft_note(stolen: float) -> str:

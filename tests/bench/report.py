@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import psutil
 
 from app.commands.common import print_table
-from tests.bench.figures import Figure
+from tests.bench.figures import TOO_NOISY, Figure
 from tests.bench.stage import REPOSITORY
 
 #: The last result; not committed, since it says something about this machine only.
@@ -47,10 +48,15 @@ def store(
     about: Mapping[str, Any],
     path: Path = STORED,
 ) -> None:
-    """Keep a result; figures that were not measured this time stay as they were."""
-    kept = {**stored(path), **{figure.name: figure for figure in figures}}
+    """Keep a result. Figures that were not measured this time stay as they were, and so do those that were
+    measured too noisily, where there is a better one."""
+    now, kept = datetime.now(UTC).isoformat(timespec="seconds"), stored(path)
+    for figure in figures:
+        old = kept.get(figure.name)
+        if old is None or figure.noise <= max(TOO_NOISY, old.noise):
+            kept[figure.name] = replace(figure, at=now)
     result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "at": now,
         "machine": dict(about),
         "figures": [figure.to_json() for figure in kept.values()],
         "cpu_percent_of_a_core": dict(cpu),
@@ -86,7 +92,10 @@ def show(
             for section, shares in cpu.items()
         ],
     )
-    sys.stdout.write("\nbetter, same, worse: than the last result, beyond the noise of both.\n")
+    sys.stdout.write(
+        "\nbetter, same, worse: than the last result, beyond the noise of both; what the machine's host took "
+        "for others counts as noise.\n"
+    )
 
 
 def _reach(figure: Figure) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
 import pytest
 
+from tests.bench import report
 from tests.bench.figures import Figure, latency, p50, p99
 from tests.bench.usage import Usage
 
@@ -12,7 +16,15 @@ STEADY = [10.0, 11.0] * 20
 
 @pytest.mark.parametrize(
     ("value", "noise", "said"),
-    [(80.0, 0.1, "better"), (95.0, 0.1, "same"), (125.0, 0.1, "worse"), (125.0, 0.4, "same")],
+    [
+        (80.0, 0.1, "better"),
+        (95.0, 0.1, "same"),
+        (125.0, 0.1, "worse"),
+        (125.0, 0.4, "same"),
+        (125.0, 0.6, "too noisy"),
+        (900.0, 0.6, "worse"),
+        (math.nan, 0.1, "worse"),
+    ],
 )
 def test_a_figure_is_better_or_worse_only_beyond_the_noise_of_both(
     value: float, noise: float, said: str
@@ -27,6 +39,26 @@ def test_more_is_better_where_more_is_wanted() -> None:
     after = Figure("rate", 160.0, "messages/s", lower_is_better=False, reach=150)
     assert after.compared(before) == "better"
     assert (before.reached, after.reached) == (False, True)
+
+
+def test_nothing_at_all_is_no_small_change() -> None:
+    lost = Figure("unanswered", 0, "", reach=0)
+    assert Figure("unanswered", 20, "").compared(lost) == "worse"
+    assert lost.compared(Figure("unanswered", 20, "")) == "better"
+    assert lost.compared(lost) == "same"
+    rate = Figure("sustained", 157, "messages/s", lower_is_better=False)
+    assert Figure("sustained", 0, "messages/s", lower_is_better=False).compared(rate) == "worse"
+
+
+def test_a_noisy_figure_does_not_replace_a_good_one(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    report.store([Figure("p50", 10.0, "ms", 0.1)], {}, {}, path)
+    report.store([Figure("p50", 90.0, "ms", 9.0), Figure("p99", 95.0, "ms", 9.0)], {}, {}, path)
+    kept = report.stored(path)
+    assert (kept["p50"].value, kept["p99"].value) == (10.0, 95.0)
+    assert kept["p50"].at
+    report.store([Figure("p50", 12.0, "ms", 0.2)], {}, {}, path)
+    assert report.stored(path)["p50"].value == 12.0
 
 
 def test_quarters_that_differ_make_a_latency_noisy() -> None:
