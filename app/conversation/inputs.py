@@ -88,21 +88,27 @@ def find_input(state: ConversationState, endpoint: Endpoint, waiting: list[Waiti
 
 
 def session_expired(state: ConversationState, endpoint: Endpoint, event: WaitingEvent) -> bool:
-    """Whether the session ended before this input arrived.
+    """Whether the session ended before this input arrived. Only a user's input tells."""
+    return not is_call(event) and session_over(state, endpoint, event.received_at)
 
-    Judged between user inputs by when they arrived; never during a handover or while a `receive` with a
-    timeout still runs. (A step that runs keeps the input waiting, so it can't expire a session either.)
+
+def session_over(state: ConversationState, endpoint: Endpoint, moment: datetime) -> bool:
+    """Whether the session's time is over at that moment.
+
+    Judged between user inputs by when they arrived; never during a handover, whose end counts like an input,
+    or while a `receive` with a timeout still runs. (A step that runs keeps the input waiting, so it can't
+    expire a session either.)
     """
     session = state.session
-    if session is None or not endpoint.session_expiration or state.control != "bot" or is_call(event):
+    if session is None or not endpoint.session_expiration or state.control != "bot":
         return False
     timer = state.timer("receive")
-    if timer is not None and timer.due_at >= event.received_at:
+    if timer is not None and timer.due_at >= moment:
         return False
     since = session.last_input_at or session.started_at
     if state.ended_handover is not None:
         since = max(since, state.ended_handover.ended_at)
-    return event.received_at - since > timedelta(seconds=endpoint.session_expiration)
+    return moment - since > timedelta(seconds=endpoint.session_expiration)
 
 
 def is_call(event: WaitingEvent) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import DateTime, Float, Text
 
 from app.conversation.draft import Draft
+from app.conversation.inputs import session_over
 from app.conversation.loading import load
 from app.conversation.owned import owned
 from app.conversation.privacy.sealed import seal_changes
@@ -28,6 +29,8 @@ _LAPSED = text(
     JOIN unnest(:endpoints, :seconds) AS e (endpoint, seconds) ON e.endpoint = c.endpoint
     WHERE s.ended_at IS NULL AND c.owner IS NULL AND c.due_at IS NULL AND c.control = 'bot'
       AND COALESCE(s.last_input_at, s.started_at) < :now - make_interval(secs => e.seconds)
+      AND NOT EXISTS (SELECT 1 FROM handover h WHERE h.conversation_id = c.id
+                      AND h.ended_at >= :now - make_interval(secs => e.seconds))
     LIMIT :most
     """
 ).bindparams(
@@ -63,9 +66,9 @@ async def _end(services: Services, conversation_id: int, now: datetime) -> bool:
     await services.ids.reserve()
     async with services.engine.connect() as connection:
         state = await load(connection, conversation_id, take_over=False)
-    if state.session is None:
-        return False
     endpoint = services.endpoints[state.endpoint]
+    if not session_over(state, endpoint, now):
+        return False
     draft = Draft(state, endpoint, services.ids, now)
     draft.end_session("expired")
     if endpoint.encrypt:

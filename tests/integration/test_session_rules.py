@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat
+from app.conversation import lapse
+from app.conversation.lapse import end_lapsed
 from tests.integration.scene import Scene, scene
 
 
@@ -134,6 +137,64 @@ async def test_a_handover_keeps_the_session_however_long_it_takes(engine: AsyncE
     await play.work()
     assert await ends(play) == [(1, None)]
     assert await play.value("SELECT control FROM conversation") == "human"
+
+
+async def after_a_long_handover(engine: AsyncEngine) -> Scene:
+    """An agent had the conversation for 40 minutes and has just let go; the bot asks how it was."""
+
+    async def bot(chat: Chat) -> None:
+        await chat.handover("101")
+        await chat.say("How was it?")
+        await chat.receive()
+        await chat.say("Thanks for telling")
+
+    play = scene(engine, bot, session_expiration=1800, handover={"queue": "101"})
+    await play.says("agent please")
+    await play.work()
+    for change, minutes in (("joined", 40), ("left", 1)):
+        data = {"memberType": "agent", "change": change, "id": "a1"}
+        await play.post({"eventType": "MEMBERS_CHANGED", "conversationId": play.conversation, "data": data})
+        await play.work()
+        await play.later(60 * minutes)
+    assert play.gateway.texts == ["How was it?"]
+    await let_go(play)
+    return play
+
+
+async def let_go(play: Scene) -> None:
+    """The worker has closed the conversation: only the clock goes on."""
+    async with play.engine.begin() as connection:
+        await connection.execute(text("UPDATE conversation SET owner = NULL"))
+
+
+async def test_the_clock_ends_no_session_whose_handover_has_just_ended(engine: AsyncEngine) -> None:
+    play = await after_a_long_handover(engine)
+    assert await end_lapsed(play.services) == 0
+    await play.says("great")
+    await play.work()
+    assert play.gateway.texts == ["How was it?", "Thanks for telling"]
+    assert await ends(play) == [(1, None)]
+
+
+async def test_the_clock_ends_a_session_once_its_handover_is_over_for_so_long(engine: AsyncEngine) -> None:
+    play = await after_a_long_handover(engine)
+    play.clock.forward(1800)
+    assert await end_lapsed(play.services) == 1
+    assert await ends(play) == [(1, "expired")]
+
+
+async def test_what_happened_since_the_clock_looked_is_seen(engine: AsyncEngine) -> None:
+    play = scene(engine, asks, session_expiration=60)
+    await play.says("x")
+    await play.work()
+    (conversation,) = [row[0] for row in await play.rows("SELECT id FROM conversation")]
+    play.clock.forward(61)
+    looked = play.clock()
+    await play.says("y", received=looked - timedelta(seconds=2))
+    await play.work()
+    await let_go(play)
+    assert not await lapse._end(play.services, conversation, looked)
+    assert await ends(play) == [(1, None)]
 
 
 async def test_the_user_leaving_and_idle_end_the_session_with_dialog_and_timers(engine: AsyncEngine) -> None:
