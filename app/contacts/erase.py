@@ -53,7 +53,7 @@ _STATEMENTS = [
             WHERE conversation_id = ANY(:ids)""",
         "UPDATE incident SET detail = '{}' WHERE conversation_id = ANY(:ids)",
         """UPDATE session_run r SET name = 'erased', flow_run_id = NULL WHERE conversation_id = ANY(:ids)""",
-        """UPDATE conversation SET external_id = 'erased:' || id, contact_id = NULL, assignment = NULL,
+        """UPDATE conversation SET external_id = 'erased:' || id, contact_id = NULL, known_by = '[]', assignment = NULL,
             control = 'bot', owner = NULL, due_at = NULL, epoch = epoch + 1, quarantined_at = NULL
             WHERE id = ANY(:ids)""",
     )
@@ -74,12 +74,13 @@ class Erased:
 
 
 async def erase(engine: AsyncEngine, wanted: Wanted) -> Erased:
-    """Erase every contact that fits. Nothing is erased unless everything is."""
+    """Erase everybody who fits, with profile or without. Nothing is erased unless everything is."""
     async with engine.begin() as connection:
         contacts = await find(connection, wanted)
         ids = conversations_of(contacts)
         runs = await _erase_conversations(connection, ids)
-        await connection.execute(_CONTACTS, {"contacts": [contact["id"] for contact in contacts]})
+        profiles = [contact["id"] for contact in contacts if contact["id"] is not None]
+        await connection.execute(_CONTACTS, {"contacts": profiles})
     return Erased(contacts, ids, runs)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import BigInteger, Text
 
+from app.contacts.known_by import by_detail, by_id
 from app.contacts.sealed import identities_of, profile_digests
 from app.conversation.privacy.sealed import readable
 
@@ -33,6 +34,22 @@ _FIND = text(
     ORDER BY k.id
     """
 ).bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in ("users", "addresses", "emails", "numbers")))
+
+#: Conversations of people without a profile: it is gone, or there never was one.
+_WITHOUT = text(
+    """
+    SELECT CAST(NULL AS bigint) AS id, c.endpoint, 'conversation:' || c.external_id AS identity,
+        CAST('{}' AS jsonb) AS profile, true AS active, c.created_at AS first_seen_at,
+        COALESCE(c.handled_at, c.created_at) AS last_seen_at, ARRAY[c.id] AS conversations
+    FROM conversation c
+    WHERE c.contact_id IS NULL
+      AND (CAST(:endpoint AS text) IS NULL OR c.endpoint = :endpoint)
+      AND (CAST(:id AS text) IS NULL OR c.external_id = :id OR jsonb_exists_any(c.known_by, :known_ids))
+      AND (CAST(:email AS text) IS NULL OR jsonb_exists_any(c.known_by, :known_emails))
+      AND (CAST(:phone AS text) IS NULL OR jsonb_exists_any(c.known_by, :known_numbers))
+    ORDER BY c.id
+    """
+).bindparams(*(bindparam(f"known_{name}", type_=ARRAY(Text)) for name in ("ids", "emails", "numbers")))
 
 #: Everything that names a conversation, and how.
 TABLES = {
@@ -78,13 +95,26 @@ class Wanted:
             "addresses": identities_of(self.phone) if self.phone else [],
             "emails": profile_digests("email", self.email) if self.email else [],
             "numbers": profile_digests("phone", self.phone) if digits and self.phone else [],
+            "known_ids": by_id(self.id) if self.id else [],
+            "known_emails": by_detail("email", self.email) if self.email else [],
+            "known_numbers": by_detail("phone", self.phone) if digits and self.phone else [],
         }
 
 
 async def find(connection: AsyncConnection, wanted: Wanted) -> list[dict[str, Any]]:
-    """The contacts, each with the numbers of its conversations."""
-    rows = await connection.execute(_FIND, wanted.parameters())
-    return [{**row, "profile": readable(row["profile"])} for row in rows.mappings()]
+    """The contacts, each with the numbers of its conversations. Without a profile there is no `id`."""
+    values = wanted.parameters()
+    rows = [
+        row
+        for statement in (_FIND, _WITHOUT)
+        for row in (await connection.execute(statement, _of(statement, values))).mappings()
+    ]
+    return [{**row, "profile": readable(row["profile"])} for row in rows]
+
+
+def _of(statement: TextClause, values: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that the statement has."""
+    return {name: value for name, value in values.items() if name in statement.compile().params}
 
 
 async def find_contacts(engine: AsyncEngine, wanted: Wanted) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ _LOOKED_FOR = ("email", "phone", "msisdn", "name")
 def sealed_profile(profile: Mapping[str, Any]) -> dict[str, Any]:
     """A profile as it is stored where the endpoint encrypts."""
     box = sealer()
-    found_by = {box.digest(_plain(name, profile[name])) for name in _LOOKED_FOR if profile.get(name)}
+    found_by = {box.digest(plain_form(name, profile[name])) for name in _LOOKED_FOR if profile.get(name)}
     stored = {**box.seal(dict(profile)), "digests": sorted(found_by)}
     if profile.get("language"):
         stored["language"] = profile["language"]
@@ -35,7 +35,7 @@ def opened_profile(stored: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def profile_digests(name: str, value: str) -> list[str]:
     """Digests, by every key there is, of a value that a profile is looked for by; none without a key."""
-    return digests(_plain(name, value))
+    return digests(plain_form(name, value))
 
 
 def identities(identity: str, *, sealed: bool = False) -> tuple[str, list[str]]:
@@ -57,7 +57,7 @@ def _all(identity: str) -> list[str]:
     return [current, *others]
 
 
-def _plain(name: str, value: Any) -> str:
+def plain_form(name: str, value: Any) -> str:
     """What is compared: an address without its case, a number by its digits."""
     text = str(value)
     if name in ("phone", "msisdn"):

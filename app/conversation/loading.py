@@ -51,6 +51,7 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
         contact_id=row.contact_id,
         contact=opened_profile(row.profile),
         contact_identity=row.identity,
+        known_by=row.known_by,
         state=row.state,
         state_at=row.state_at,
         assignment=row.assignment,

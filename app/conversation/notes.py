@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from app.contacts.known_by import know
 from app.conversation.draft import Draft
 from app.conversation.handover.following import conversation_over, follow, of_the_last, remember, takes_over
 from app.conversation.handover.packet import OWN_WORDS
@@ -166,6 +167,7 @@ def take_contact(draft: Draft, meaning: gateway.StateChange) -> None:
     state = draft.state
     state.contact = {**state.contact, **profile}
     who = identity(state.external_id, user.get("userId"), meaning.msisdn, state.channel)
+    know(draft, profile, who)
     draft.changes.contact = {
         "endpoint": state.endpoint,
         "identity": who if draft.endpoint.contact_profiles else f"conversation:{state.external_id}",

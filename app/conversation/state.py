@@ -126,6 +126,8 @@ class ConversationState:
     contact_id: int | None = None
     contact_identity: str | None = None
     contact: dict[str, Any] = field(default_factory=dict)
+    known_by: list[str] = field(default_factory=list)
+    """Digests of what people are looked for by, of all that was told of the user."""
     state: str = "created"
     state_at: datetime | None = None
     assignment: dict[str, Any] | None = None

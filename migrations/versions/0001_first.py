@@ -184,6 +184,7 @@ def upgrade() -> None:
     sa.Column('endpoint', sa.Text(), nullable=False),
     sa.Column('external_id', sa.Text(), nullable=False),
     sa.Column('contact_id', sa.BigInteger(), nullable=True),
+    sa.Column('known_by', postgresql.JSONB(astext_type=sa.Text()), server_default='[]', nullable=False),
     sa.Column('channel', sa.Text(), nullable=True),
     sa.Column('state', sa.Text(), server_default='created', nullable=False),
     sa.Column('state_at', sa.DateTime(timezone=True), nullable=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.contacts.known_by import know
 from app.conversation.contact import DEACTIVATE, UPDATE, merged
 from app.conversation.draft import Draft
 from app.conversation.journal import Entry
@@ -23,6 +24,7 @@ def take(draft: Draft, entry: Entry, position: int) -> None:
     elif entry.name == UPDATE:
         draft.state.contact = merged(draft.state.contact, entry.content)
         draft.changes.contact_news = merged_news(draft.changes.contact_news, entry.content)
+        know(draft, entry.content)
     elif entry.name == DEACTIVATE:
         draft.changes.contact_inactive = True
 

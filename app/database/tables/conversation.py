@@ -55,6 +55,7 @@ class Conversation(SQLModel, table=True):
     endpoint: str = c.text()
     external_id: str = c.text()  # 8x8's conversationId
     contact_id: int | None = c.reference("contact.id", nullable=True, on_delete="SET NULL")
+    known_by: list[str] = c.json_list()  # digests of the user ids, numbers and e-mails told in it
     channel: str | None = c.text(nullable=True)
     state: str = c.text(default="created")
     state_at: c.Time | None = c.at()  # when 8x8 says the newest state applied
