@@ -53,9 +53,9 @@ _STATEMENTS = [
             WHERE conversation_id = ANY(:ids)""",
         "UPDATE incident SET detail = '{}' WHERE conversation_id = ANY(:ids)",
         """UPDATE session_run r SET name = 'erased', flow_run_id = NULL WHERE conversation_id = ANY(:ids)""",
-        """UPDATE conversation SET external_id = 'erased:' || id, contact_id = NULL, known_by = '[]', assignment = NULL,
-            control = 'bot', owner = NULL, due_at = NULL, epoch = epoch + 1, quarantined_at = NULL
-            WHERE id = ANY(:ids)""",
+        """UPDATE conversation SET external_id = 'erased:' || id, contact_id = NULL, known_by = '[]',
+            assignment = NULL, control = 'bot', owner = NULL, due_at = NULL, epoch = epoch + 1,
+            quarantined_at = NULL WHERE id = ANY(:ids)""",
     )
 ]
 

@@ -1,19 +1,18 @@
 """What people are looked for by, kept with their conversations: it outlives profiles, and tells nobody.
 
-A profile goes after `profile_ttl`, or with its session; what was said stays for as long as transcripts do. So
-that it is still found, a conversation keeps digests of the user id, the numbers and the e-mails that were told
-in it. Where the endpoint encrypts they are made with its key.
+A profile goes after `profile_ttl`, or with its session; what was said stays for as long as transcripts do.
+So that it is still found, a conversation keeps digests of the user id, the numbers and the e-mails that were
+told in it. Where the endpoint encrypts they are made with its key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from typing import Any
 
 from app.contacts.sealed import plain_form
 from app.conversation.draft import Draft
-from app.sealing import digests, sealer
+from app.sealing import digests, fingerprint, sealer
 
 #: Digests of one conversation; beyond it the oldest go.
 MOST = 100
@@ -27,7 +26,7 @@ def know(draft: Draft, profile: Mapping[str, Any], identity: str = "") -> None:
     told += [f"user:{profile['userId']}"] if profile.get("userId") else []
     told += [identity] if identity and not identity.startswith("conversation:") else []
     state = draft.state
-    digest = sealer().digest if draft.endpoint.encrypt else _digest
+    digest = sealer().digest if draft.endpoint.encrypt else fingerprint
     new = [each for each in dict.fromkeys(map(digest, told)) if each not in state.known_by]
     if new:
         state.known_by = [*state.known_by, *new][-MOST:]
@@ -45,8 +44,4 @@ def by_detail(name: str, value: str) -> list[str]:
 
 
 def _all(forms: Iterable[str]) -> list[str]:
-    return [digest for form in forms for digest in (_digest(form), *digests(form))]
-
-
-def _digest(form: str) -> str:
-    return "sha256:" + sha256(form.encode()).hexdigest()[:40]
+    return [digest for form in forms for digest in (fingerprint(form), *digests(form))]

@@ -24,9 +24,7 @@ _PUT = (
         """
     INSERT INTO contact (endpoint, identity, profile) VALUES (:endpoint, :identity, :profile)
     ON CONFLICT (endpoint, identity) DO UPDATE
-        SET profile = CASE WHEN contact.active THEN contact.profile || EXCLUDED.profile
-                           ELSE contact.profile END,
-            last_seen_at = now()
+        SET last_seen_at = now()
     RETURNING id, profile, active
     """
     )
@@ -74,22 +72,23 @@ async def write_contact(connection: AsyncConnection, state: ConversationState, c
 async def _put(
     connection: AsyncConnection, state: ConversationState, changes: Changes, contact: dict[str, Any]
 ) -> None:
-    """What the channel told. A contact of the conversation's own becomes the verified one."""
+    """What the channel told. A contact of the conversation's own becomes the verified one.
+
+    What the own one says was told by nobody who is known: it only adds to the verified one.
+    """
     own = state.contact_identity or ""
     moves = own.startswith("conversation:") and own != contact["identity"]
-    if moves:
-        contact = {**contact, "profile": {**state.contact, **contact["profile"]}}
+    told = merged(state.contact, contact["profile"]) if moves else contact["profile"]
     identity, others = identities(contact["identity"], sealed=changes.seal_contact)
     named = {"endpoint": contact["endpoint"], "identity": identity}
     if others:
         await connection.execute(_RENAME, {**named, "others": others})
-    put = {**named, "profile": {} if changes.seal_contact else contact["profile"]}
-    row = (await connection.execute(_PUT, put)).one()
-    profile = row.profile
-    if changes.seal_contact or sealed_part(row.profile) is not None:
-        # What is sealed can't be merged where it lies; the row is ours until the transaction ends.
-        known = opened_profile(row.profile)
-        profile = {**known, **contact["profile"]} if row.active else known
+    put = {**named, "profile": {} if changes.seal_contact else told}
+    row = (await connection.execute(_PUT, put)).one()  # which is ours until the transaction ends
+    profile = known = opened_profile(row.profile)
+    if row.active:
+        profile = merged(merged(told, known) if moves else known, contact["profile"])
+    if changes.seal_contact or sealed_part(row.profile) is not None or profile != known:
         await _set(connection, row.id, profile, row.active, changes)
     before = state.contact_id
     state.contact_id, state.contact, state.contact_identity = row.id, profile, identity

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from app.contacts.known_by import know
+from app.conversation.contact import merged
 from app.conversation.draft import Draft
 from app.conversation.handover.following import conversation_over, follow, of_the_last, remember, takes_over
-from app.conversation.handover.packet import OWN_WORDS
+from app.conversation.handover.packet import shown
 from app.conversation.language import languages
 from app.conversation.state import ConversationState, WaitingEvent
 from app.gateway import meaning as gateway
@@ -160,12 +161,12 @@ def take_contact(draft: Draft, meaning: gateway.StateChange) -> None:
     custom = {
         str(pair["key"]): pair.get("value")
         for pair in user.get("additionalProperties") or []
-        if isinstance(pair, dict) and "key" in pair and pair["key"] not in OWN_WORDS
+        if isinstance(pair, dict) and "key" in pair and not shown(draft.state, str(pair["key"]))
     }
     if custom:
         profile["custom"] = custom
     state = draft.state
-    state.contact = {**state.contact, **profile}
+    state.contact = merged(state.contact, profile)
     who = identity(state.external_id, user.get("userId"), meaning.msisdn, state.channel)
     know(draft, profile, who)
     draft.changes.contact = {

@@ -83,6 +83,8 @@ class EndedHandover:
     """It was ended from here and the conversation assigned back: an agent may be on the way out."""
     private: bool = False
     """It was in a private stretch: what still comes of it is in no transcript."""
+    shown: frozenset[str] = frozenset()
+    """Fingerprints of the properties that agents were shown, in it and before."""
 
     @classmethod
     def of(cls, ended_at: datetime, signals: Sequence[Signal], settings: Mapping[str, Any]) -> EndedHandover:
@@ -90,8 +92,13 @@ class EndedHandover:
         events = [signal.at for signal in signals if signal.kind != "ended"]
         last = signals[-1] if signals else None
         from_here = last is not None and last.kind == "ended" and last.value in ("cancelled", "timed_out")
-        returns = from_here and settings.get("returns", True)
-        return cls(ended_at, max(events, default=None), returns, bool(settings.get("private")))
+        return cls(
+            ended_at,
+            max(events, default=None),
+            taken_back=from_here and settings.get("returns", True),
+            private=bool(settings.get("private")),
+            shown=frozenset(settings.get("shown", ())),
+        )
 
 
 @dataclass(slots=True)

@@ -51,6 +51,51 @@ async def test_what_a_bot_learns_is_kept_and_is_the_same_in_every_replay(engine:
     assert await play.value("SELECT active FROM contact") is False
 
 
+async def test_what_the_channel_tells_is_added_to_what_the_bot_learned(engine: AsyncEngine) -> None:
+    async def bot(chat: Chat) -> None:
+        chat.contact.update(custom={"shoe": 42})
+        for _ in range(2):
+            await chat.say(f"{sorted(chat.contact['custom'])}")
+            await chat.receive()
+
+    play = scene(engine, bot)
+    await tell(play, userId="u1")
+    await play.says("hi")
+    await play.work()
+    for vip in ("yes", "no"):
+        await tell(play, userId="u1", additionalProperties=[{"key": "vip", "value": vip}])
+        assert (await profiles(play))["user:u1"]["custom"] == {"shoe": 42, "vip": vip}
+    await play.says("hi again")
+    await play.work()
+    assert play.gateway.texts == ["['shoe']", "['shoe', 'vip']"]
+
+
+async def test_what_was_said_before_the_channel_verified_who_it_is_only_adds(engine: AsyncEngine) -> None:
+    async def bot(chat: Chat) -> None:
+        chat.contact.update(email="typed@example.com", company="Acme", custom={"shoe": 42, "hat": 1})
+        await chat.receive()
+        await chat.say(f"{chat.contact['email']} {chat.contact['company']}")
+
+    play = scene(engine, bot)
+    play.conversation = "A"
+    known = [{"key": "hat", "value": "7"}]
+    await tell(play, userId="u1", email="real@example.com", additionalProperties=known)
+    play.conversation = "B"
+    await play.says("hi")
+    await play.work()
+    await tell(play, userId="u1")
+    (profile,) = (await profiles(play)).values()
+    assert profile == {
+        "userId": "u1",
+        "email": "real@example.com",
+        "company": "Acme",
+        "custom": {"shoe": 42, "hat": "7"},
+    }
+    await play.says("who am I?")
+    await play.work()
+    assert play.gateway.texts == ["real@example.com Acme"]
+
+
 async def test_an_inactive_contact_learns_nothing_more(engine: AsyncEngine) -> None:
     async def bot(chat: Chat) -> None:
         chat.contact.deactivate()

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat
+from app.contacts.sealed import opened_profile
 from app.gateway.outcome import InDoubt, Retry
+from app.sealing import VARIABLE, new_key
 from tests.integration.scene import scene
 from tests.integration.test_handovers import (
     QUEUED,
@@ -162,3 +164,51 @@ async def test_an_agents_message_is_enough_to_know_that_a_human_has_the_conversa
     await happens(play, member("left"))
     await play.later(4)
     assert play.gateway.texts[-1] == "completed ['a'] ['How can I help?', 'my order']"
+
+
+@pytest.mark.parametrize("encrypt", [False, True])
+async def test_what_agents_are_shown_never_becomes_the_contacts(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, encrypt: bool
+) -> None:
+    async def tells(chat: Chat) -> None:
+        chat.intent("complaint")
+        await chat.handover(properties={"order": chat.message.text, chat.message.text: "x"})
+        await chat.say("And now?")
+        await chat.receive()
+        await chat.handover(properties={"second": chat.message.text})
+
+    monkeypatch.setenv(VARIABLE, new_key())
+    masks: dict[str, Any] = {"encrypt": True} if encrypt else {"mask_sensitive_analytics": True}
+    shown = {"properties": {"shop": "zanzibar-shop"}, "queue": "101"}
+    play = scene(engine, tells, handover={**SETTINGS, **shown}, **masks)
+    own = {"key": "plan", "value": "gold"}
+    pairs: list[dict[str, str]] = []
+
+    async def told(state: str = "active") -> None:
+        """8x8 shows the conversation's user as everybody made it."""
+        user = {"userId": "u1", "additionalProperties": [*pairs, own]}
+        data = {"state": state, "channel": "WebChat", "user": user}
+        update = {"eventType": "CONVERSATION_UPDATE", "conversationId": play.conversation, "data": data}
+        await happens(play, update)
+
+    await told()
+    for said in ("zanzibar-one", "zanzibar-two"):
+        await play.says(said)
+        await play.work()
+        asked = next(body for kind, _, body in reversed(play.gateway.requests) if kind == "assignment")
+        pairs += asked["user"]["additionalProperties"]
+        await told()
+        await happens(play, member("joined"))
+        await told()
+        await happens(play, member("left"))
+        await play.later(60)
+        await told()
+    assert {pair["key"] for pair in pairs} >= {"order", "second", "shop", "intent", "channel", "zanzibar-one"}
+    await told("idle")
+    await told()
+    await happens(play, member("joined"))  # one comes unasked
+    await told()
+    profiles = [opened_profile(row[0]) for row in await play.rows("SELECT profile FROM contact")]
+    assert [profile["custom"] for profile in profiles] == [{"plan": "gold"}]
+    settings = str(await play.rows("SELECT settings FROM handover WHERE ended_at IS NOT NULL"))
+    assert "zanzibar" not in settings

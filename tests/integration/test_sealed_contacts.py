@@ -145,6 +145,19 @@ async def test_a_new_key_and_switching_encryption_keep_the_contact_one(
         assert found["profile"]["custom"] == {"shoe": "size 42"}
 
 
+async def test_what_the_channel_tells_is_added_to_what_the_bot_learned(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    play = sealing(engine, monkeypatch)
+    await tell(play)
+    user = {**USER, "additionalProperties": [{"key": "vip", "value": "yes"}]}
+    data = {"state": "active", "channel": "WebChat", "user": user}
+    await play.post({"eventType": "CONVERSATION_UPDATE", "conversationId": "ID-0", "data": data})
+    await play.work()
+    (found,) = await find_contacts(engine, Wanted(id="zoe-user"))
+    assert found["profile"]["custom"] == {"shoe": "size 42", "vip": "yes"}
+
+
 async def test_an_inactive_contact_learns_nothing_more(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.conversation.draft import Draft
 from app.conversation.handover.machine import Signal
-from app.conversation.handover.packet import user_data
+from app.conversation.handover.packet import keys_shown, user_data
 from app.conversation.handover.writing import apply, new_row, set_control, watch_waiting
 from app.conversation.state import HandoverState
 from app.gateway.rendering import is_numbered
@@ -95,6 +95,7 @@ def _new(
     before = state.ended_handover
     if before is not None and before.events_until is not None:
         since = max(since, before.events_until + timedelta(microseconds=1))
+    settings["shown"] = keys_shown(state, settings.get("packet", ()))
     handover = HandoverState(
         id=draft.ids.handover.take(),
         requested_at=at,

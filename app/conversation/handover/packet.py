@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.conversation.state import ConversationState
 from app.endpoints import Endpoint
 from app.receiver.storing import without_ip
+from app.sealing import fingerprint
 
 #: 8x8's limit.
 MOST_PROPERTIES = 30
 #: Characters of a value, and of a key; 8x8 publishes no limit.
 LONGEST_VALUE = 1000
 LONGEST_KEY = 100
-#: Properties that are said about a conversation, not about a contact: 8x8 shows them to us again.
+#: Properties that only Parley uses, whether its database still knows of it or not.
 OWN_WORDS = ("summary", "note", "transcript")
 #: Details of the contact that 8x8 has fields for.
 _USER = ("name", "email", "phone", "company", "caseId", "language")
@@ -53,6 +54,22 @@ def user_data(
     user = {name: _cut(state.contact[name]) for name in _USER if state.contact.get(name)}
     packet = {**user, "additionalProperties": pairs[:MOST_PROPERTIES]}
     return without_ip(packet) if endpoint.mask_ip_address else packet
+
+
+def keys_shown(state: ConversationState, packet: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Fingerprints of the properties that agents were shown so far, with these: a key may be a text too."""
+    return sorted({*_keys_before(state), *(fingerprint(str(pair["key"])) for pair in packet)})
+
+
+def shown(state: ConversationState, key: str) -> bool:
+    """Whether the property is ours: 8x8 tells it to us again, but it is no detail of the contact."""
+    return key in OWN_WORDS or fingerprint(key) in _keys_before(state)
+
+
+def _keys_before(state: ConversationState) -> frozenset[str]:
+    if state.handover is not None:
+        return frozenset(state.handover.settings.get("shown", ()))
+    return state.ended_handover.shown if state.ended_handover is not None else frozenset()
 
 
 def with_note(state: ConversationState, note: str) -> dict[str, Any]:
