@@ -64,7 +64,7 @@ def work() -> None:
     """Run a worker: claim conversations and answer them."""
     from app.commands import work as command
 
-    raise typer.Exit(command.run())
+    command.run()
 
 
 @sandbox.callback(invoke_without_command=True)

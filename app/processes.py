@@ -1,4 +1,4 @@
-"""What a child process does to itself between fork and exec: die with its parent, give up root.
+"""What a process does to itself: between fork and exec die with its parent and give up root; end for sure.
 
 Facts: Linux prctl(2), capset(2), capabilities(7). Elsewhere the Linux parts are left out.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import os
 import pwd
 import signal
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 _LINUX = sys.platform == "linux"
 _libc = ctypes.CDLL(None, use_errno=True) if _LINUX else None
@@ -98,6 +100,18 @@ def keep_out_of_collections() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def end_process(code: int) -> NoReturn:
+    """End this process now, with all that was logged and printed.
+
+    An ordinary end waits for every thread of a pool, and one that hangs (a bot's step may) never ends.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def give_way(pid: int, niceness: int) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from contextvars import copy_context
 from datetime import UTC, datetime
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.context import AsyncClientContext, SyncClientContext
+from prefect.events.worker import EventsWorker
 from prefect.flow_engine import run_flow_async
 from prefect.states import Crashed, Pending
 
@@ -180,20 +182,19 @@ class PrefectRuns:
         self._begin(self._watch_for_cancels())
 
     async def stop(self, within: float) -> None:
-        """End what is open, in at most `within` seconds."""
+        """End what is open, and let Prefect's queue of events run empty, in at most `within` seconds."""
+        deadline = time.monotonic() + within
         telling.flush()
         for run in self._runs:
             run.close()
-        tasks = list(self._runs.values())
-        if tasks:
-            await asyncio.wait(tasks, timeout=within)
-        late = [task for task in (*self._runs.values(), *self._background) if not task.done()]
-        for task in late:
+        await _ended(self._runs.values(), deadline - 1.0)
+        for task in (*self._runs.values(), *self._background):
             task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=1.0)
+        await _ended((*self._runs.values(), *self._background), deadline - 0.5)
         try:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0.1)):
+                if isawaitable(drained := EventsWorker.drain_all()):  # it is, where a loop runs
+                    await drained
                 await self._stack.aclose()
         except Exception as error:
             log.warning("prefect_client_not_closed", error=type(error).__name__)
@@ -299,6 +300,12 @@ class PrefectRuns:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]], deadline: float) -> None:
+    """Return when all have ended, at the deadline at the latest."""
+    if waiting := list(tasks):
+        await asyncio.wait(waiting, timeout=max(deadline - time.monotonic(), 0.1))
 
 
 def _tags(endpoint: str, conversation: str) -> list[str]:

@@ -36,6 +36,9 @@ MOST_AT_ONCE = 50
 WAKE_APART, SPREAD = 0.02, 0.5
 #: Idle ones closed at a time to make room.
 MAKE_ROOM = 8
+#: Seconds that turns, and after them runs, have to end when the worker is asked to. With what is done
+#: besides that is less than the 10 s that it has.
+TURNS_WITHIN, RUNS_WITHIN = 6.5, 2.0
 
 
 class Worker:
@@ -278,11 +281,12 @@ class Worker:
             hosted.close()
         tasks = list(self._tasks.values())
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=7.0)
+            _, late = await asyncio.wait(tasks, timeout=TURNS_WITHIN)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-        await self._runs.stop(within=2.0)
+            if late:
+                await asyncio.wait(late, timeout=0.5)
+        await self._runs.stop(within=RUNS_WITHIN)
         await finish_rows(0.5)
 
     async def _leave(self) -> None:

@@ -84,6 +84,22 @@ async def works(chat: Chat) -> None:
     await chat.say(f"Replayed: {found['made']}")
 
 
+def hang(name: str, idempotency_key: str) -> dict[str, str]:
+    """Hangs the first time, for longer than any test."""
+    with (SIGNALS / f"{name}.begun").open("a") as file:
+        file.write(idempotency_key + "\n")
+    times = len((SIGNALS / f"{name}.begun").read_text().splitlines())
+    if times == 1:
+        time.sleep(120)
+    return {"made": f"by {times}"}
+
+
+async def hangs(chat: Chat) -> None:
+    """Runs a step that hangs the first time."""
+    found = await chat.step(hang, chat.message.text)
+    await chat.say(f"Live: {found['made']}")
+
+
 async def works_later(chat: Chat) -> None:
     """Asks first, so that its run is open by the time of its step."""
     word = await chat.ask("What?")

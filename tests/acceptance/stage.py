@@ -69,6 +69,8 @@ ENDPOINTS["survey"] = {
     "handover": {**HANDOVER, "return_to_bot": {"webhook_id": str(2 * len(ENDPOINTS) + 2)}},
 }
 
+ENDPOINTS["hangs"] = {"flow": "acceptance_bots:hangs"}
+
 #: For the tests of what is rich: more than text, indicators, files.
 ENDPOINTS |= {
     "shows": {"flow": "acceptance_bots:shows", "read_receipts": True},

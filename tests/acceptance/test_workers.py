@@ -85,6 +85,19 @@ def test_a_worker_that_is_asked_to_end_finishes_its_turns_and_gives_everything_b
     idle.said("Question 1?", "Question 2?")
 
 
+def test_a_worker_that_is_asked_to_end_while_a_step_hangs_ends_and_the_next_one_goes_on(stage: Stage) -> None:
+    pid = stage.worker_pid()
+    number = stage.value("SELECT id FROM worker WHERE pid = $1 AND stopped_at IS NULL", pid)
+    stuck = stage.talk("hangs")
+    stuck.say("hung-step")
+    stage.signalled("hung-step.begun")
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: gone(pid), within=11, what="the worker's end")
+    assert stage.value("SELECT stopped_at FROM worker WHERE id = $1", number) is not None
+    stuck.said("Live: by 2")
+    assert stage.worker_pid() != pid
+
+
 def test_a_worker_frozen_past_its_lease_and_woken_sends_and_commits_nothing(
     stage: Stage, start_second: Start
 ) -> None:

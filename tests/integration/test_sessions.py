@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat, StepFailed
-from tests.integration.scene import scene
+from tests.integration.scene import Scene, scene
 
 
 async def waits(chat: Chat) -> None:
@@ -153,6 +153,73 @@ async def _greets(chat: Chat) -> None:
     if chat.message.text == "hi":
         await chat.receive()
     await chat.say(f"New start: {chat.message.text}")
+
+
+def lookup() -> int:
+    return 1
+
+
+async def looks_up(chat: Chat) -> None:
+    await chat.step(lookup)
+    await chat.ask("Number?")
+
+
+async def changed(chat: Chat) -> None:
+    await chat.say("I am new.")
+    await chat.receive()
+
+
+async def diverged(play: Scene) -> list[str]:
+    """What the user sees of the bot; the divergence is told to ops."""
+    incidents = await play.rows("SELECT kind FROM incident ORDER BY id")
+    assert {row[0] for row in incidents} == {"diverged"}
+    return play.gateway.texts
+
+
+async def test_a_diverged_dialog_that_has_begun_a_step_does_not_begin_anew(engine: AsyncEngine) -> None:
+    play = scene(engine, looks_up, on_error={"message": "Sorry!"})
+    await play.says("hi")
+    await play.work()
+    play.bots["tests.bots:bot"] = changed
+    await play.says("42")
+    await play.work()
+    assert await diverged(play) == ["Number?", "Sorry!"]
+    assert [row[0] for row in await play.rows("SELECT status FROM dialog")] == ["diverged"]
+    await play.says("again")
+    await play.work()
+    assert play.gateway.texts == ["Number?", "Sorry!", "I am new."]
+
+
+async def test_a_session_that_diverges_twice_begins_no_dialog_anew_the_second_time(
+    engine: AsyncEngine,
+) -> None:
+    async def listens(chat: Chat) -> None:
+        await chat.receive()
+        await chat.say(f"Heard {chat.message.text}.")
+        await chat.receive()
+
+    play = scene(engine, old_version, on_error={"message": "Sorry!"})
+    await play.says("hi")
+    await play.work()
+    play.bots["tests.bots:bot"] = listens
+    await play.says("42")
+    await play.work()
+    play.bots["tests.bots:bot"] = changed
+    await play.says("43")
+    await play.work()
+    assert await diverged(play) == ["Number?", "Sorry!"]
+    statuses = await play.rows("SELECT status FROM dialog ORDER BY id")
+    assert [row[0] for row in statuses] == ["diverged", "diverged"]
+
+
+async def test_a_divergence_that_a_timeout_finds_begins_no_dialog_anew(engine: AsyncEngine) -> None:
+    play = scene(engine, waits, on_error={"message": "Sorry!"})
+    await play.says("hi")
+    await play.work()
+    play.bots["tests.bots:bot"] = looks_up
+    await play.later(61)
+    assert await diverged(play) == ["Still there?", "Sorry!"]
+    assert [row[0] for row in await play.rows("SELECT status FROM dialog")] == ["diverged"]
 
 
 async def test_a_straggler_is_handled_next_and_marked_late(engine: AsyncEngine) -> None:
