@@ -33,7 +33,7 @@ def load_bot(path: str) -> BotFunction:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
             raise ConfigurationError(f"there is no module {error.name!r}") from error
         raise ConfigurationError(f"{module_name} needs a module {error.name!r} that isn't there") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(f"{module_name} can't be imported: {_where(error)}") from error
     function = getattr(module, name, None)
     if function is None:
@@ -52,7 +52,7 @@ def load_bot(path: str) -> BotFunction:
     return bot
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """Type and place of an error, without its text, which may hold anything."""
     if isinstance(error, SyntaxError):
         return f"SyntaxError in {Path(error.filename or '?').name}, line {error.lineno}: {error.msg}"

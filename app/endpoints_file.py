@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,12 +16,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.bots import load_bot
 from app.endpoints import EightXEight, Endpoint, Endpoints
 from app.endpoints_rules import EXPLANATIONS, TYPES, broken_rules
 from app.environment_names import References
 from app.errors import ConfigurationError
-from app.functions import function_mistakes
+from app.functions import unusable
 from app.sealing import sealer
 
 Place: TypeAlias = tuple[str | int, ...]
@@ -45,9 +43,9 @@ class Mistake:
         )
 
 
-def load_endpoints(path: Path, environ: Mapping[str, str] = os.environ) -> Endpoints:
+def load_endpoints(path: Path, environ: Mapping[str, str] = os.environ, *, bots: bool = False) -> Endpoints:
     """The endpoints of the file. Raises ConfigurationError that names every mistake in it."""
-    endpoints, mistakes = read_endpoints(path, environ)
+    endpoints, mistakes = read_endpoints(path, environ, bots=bots)
     if endpoints is None or mistakes:
         raise ConfigurationError(describe(path, mistakes))
     return endpoints
@@ -60,9 +58,12 @@ def describe(path: Path, mistakes: list[Mistake]) -> str:
 
 
 def read_endpoints(
-    path: Path, environ: Mapping[str, str] = os.environ
+    path: Path, environ: Mapping[str, str] = os.environ, *, bots: bool = False
 ) -> tuple[Endpoints | None, list[Mistake]]:
-    """The endpoints of the file, where it can be understood, and its mistakes in the file's order."""
+    """The endpoints of the file, where it can be understood, and its mistakes in the file's order.
+
+    `bots`: those that can't be imported, or aren't any, are mistakes too, and so are transformers.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -81,24 +82,9 @@ def read_endpoints(
     else:
         endpoints = reading.validate(document)
         reading.check_key(endpoints, environ)
+        if bots:
+            reading.load(document)
     return endpoints, sorted(set(reading.mistakes), key=lambda mistake: (mistake.line, str(mistake)))
-
-
-def bot_mistakes(endpoints: Endpoints, path: Path | None = None) -> list[Mistake]:
-    """The endpoints whose bot or transformers can't be imported, or aren't any; `path` is their file."""
-    reading = _Reading(References({}))
-    if path is not None:
-        with suppress(OSError, UnicodeDecodeError):  # it has changed since; then no lines are told
-            reading.parse(path.read_text(encoding="utf-8"))
-    reading.mistakes = []
-    for index, endpoint in enumerate(endpoints.endpoints):
-        try:
-            load_bot(endpoint.flow)
-        except ConfigurationError as error:
-            reading.add(("endpoints", index, "flow"), f"({endpoint.name}) {error}")
-    for place, message in function_mistakes(endpoints):
-        reading.add(place, message)
-    return reading.mistakes
 
 
 class _Reading:
@@ -162,6 +148,12 @@ class _Reading:
             if place not in self.unresolved:
                 self.add(place, message)
         return endpoints
+
+    def load(self, document: Any) -> None:
+        """Bots and transformers are there and can be used."""
+        for place, message in unusable(document):
+            if place not in self.unresolved:
+                self.add(place, message)
 
     def check_key(self, endpoints: Endpoints | None, environ: Mapping[str, str]) -> None:
         """An endpoint that encrypts needs the key."""

@@ -11,6 +11,10 @@ from app.endpoints_base import FunctionPath, Strict
 TokenHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
+#: What a transformer may be for.
+KINDS = ("input", "output", "execution_finished", "inject", "notify")
+
+
 class Transformers(Strict):
     """Functions, as module:function, that change what passes between endpoint and bot."""
 
@@ -31,8 +35,7 @@ class Transformers(Strict):
 
     def named(self) -> dict[str, str]:
         """Those that are switched on: kind and module:function."""
-        kinds = ("input", "output", "execution_finished", "inject", "notify")
-        return {kind: path for kind in kinds if (path := getattr(self, kind)) is not None}
+        return {kind: path for kind in KINDS if (path := getattr(self, kind)) is not None}
 
 
 class Callers(Strict):

@@ -1,15 +1,20 @@
-"""Functions that endpoints.yaml names, beside the bots: found by `module:function`."""
+"""Functions that endpoints.yaml names, bots and others: found by `module:function`."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
-from app.endpoints import Endpoints
+from app.bots import load_bot
+from app.endpoints_base import FUNCTION_PATH
+from app.endpoints_functions import KINDS
 from app.errors import ConfigurationError
+
+Place: TypeAlias = tuple[str | int, ...]
 
 
 @lru_cache(maxsize=256)
@@ -18,7 +23,7 @@ def load_function(path: str) -> Callable[[Any], Any]:
     module_name, _, name = path.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(f"{module_name} can't be imported: {type(error).__name__}") from error
     function = getattr(module, name, None)
     if not callable(function):
@@ -31,14 +36,25 @@ def load_function(path: str) -> Callable[[Any], Any]:
     return found
 
 
-def function_mistakes(endpoints: Endpoints) -> list[tuple[tuple[str | int, ...], str]]:
-    """Place and message of each transformer that can't be used."""
-    found: list[tuple[tuple[str | int, ...], str]] = []
-    for index, endpoint in enumerate(endpoints.endpoints):
-        for kind, path in endpoint.transformers.named().items():
+def unusable(document: Any) -> Iterator[tuple[Place, str]]:
+    """Place and message of each bot and transformer that can't be used, whatever else is wrong.
+
+    Those of a disabled endpoint are left alone.
+    """
+    entries = document.get("endpoints") if isinstance(document, dict) else None
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        if not isinstance(entry, dict) or entry.get("enabled") is False:
+            continue
+        transformers = entry.get("transformers")
+        named = transformers if isinstance(transformers, dict) else {}
+        loads: list[tuple[Place, object, Callable[[str], object]]] = [
+            (("flow",), entry.get("flow"), load_bot)
+        ]
+        loads += [(("transformers", kind), named.get(kind), load_function) for kind in KINDS]
+        for place, path, load in loads:
+            if not isinstance(path, str) or not re.fullmatch(FUNCTION_PATH, path):
+                continue  # that is told as a value of the wrong kind
             try:
-                load_function(path)
+                load(path)
             except ConfigurationError as error:
-                place = ("endpoints", index, "transformers", kind)
-                found.append((place, f"({endpoint.name}) {error}"))
-    return found
+                yield ("endpoints", index, *place), f"({entry.get('name')}) {error}"

@@ -22,7 +22,7 @@ import structlog
 
 from app.database.engine import connect
 from app.endpoints import Endpoint, Endpoints
-from app.endpoints_file import bot_mistakes, describe, load_endpoints
+from app.endpoints_file import load_endpoints
 from app.errors import ConfigurationError
 from app.settings import Settings
 
@@ -128,10 +128,7 @@ def _set(ended: asyncio.Event, asked: asyncio.Event, _: object) -> None:
 
 def read_again(settings: Settings) -> Endpoints:
     """The file, its bots and transformers imported. Raises ConfigurationError with every mistake."""
-    endpoints = load_endpoints(settings.endpoints)
-    if mistakes := bot_mistakes(endpoints, settings.endpoints):
-        raise ConfigurationError(describe(settings.endpoints, mistakes))
-    return endpoints
+    return load_endpoints(settings.endpoints, bots=True)
 
 
 def replace_endpoints(known: dict[str, Endpoint], endpoints: Endpoints) -> None:

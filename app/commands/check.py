@@ -7,16 +7,14 @@ import sys
 from app.bots import add_bot_folders
 from app.commands.common import read_settings
 from app.endpoints import Endpoints
-from app.endpoints_file import bot_mistakes, describe, read_endpoints
+from app.endpoints_file import describe, read_endpoints
 
 
 def run() -> int:
     """Print every mistake, or a summary. Returns the exit code: 1 when there is a mistake."""
     settings = read_settings()
     add_bot_folders(settings.endpoints)
-    endpoints, mistakes = read_endpoints(settings.endpoints)
-    if endpoints is not None:
-        mistakes += bot_mistakes(endpoints, settings.endpoints)
+    endpoints, mistakes = read_endpoints(settings.endpoints, bots=True)
     errors, warnings = _lint(endpoints) if endpoints is not None else ([], [])
     if mistakes:
         print(describe(settings.endpoints, mistakes), file=sys.stderr)  # noqa: T201
@@ -39,10 +37,13 @@ def _lint(endpoints: Endpoints) -> tuple[list[str], list[str]]:
 
     errors: dict[str, None] = {}
     warnings: dict[str, None] = {}
+    used = {endpoint.flow for endpoint in endpoints.endpoints if endpoint.enabled}
     for flow in dict.fromkeys(endpoint.flow for endpoint in endpoints.endpoints):
         for finding in lint_bot(flow):
             if finding.rule == "import":
-                continue  # a mistake of the file, reported already
+                if flow not in used:  # else it is a mistake of the file, reported already
+                    warnings[f"{flow}: warning: {finding.message} [import]"] = None
+                continue
             lines = errors if finding.severity == "error" else warnings
             lines[
                 f"{finding.file}:{finding.line}: {finding.severity}: {finding.message} [{finding.rule}]"

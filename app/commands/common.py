@@ -30,10 +30,13 @@ def read_settings() -> Settings:
         raise ConfigurationError("\n".join(["wrong settings", *wrong])) from None
 
 
-def read_endpoints_file(settings: Settings) -> Endpoints:
-    """endpoints.yaml, with its bots' folder importable. Raises ConfigurationError."""
+def read_endpoints_file(settings: Settings, *, bots: bool = False) -> Endpoints:
+    """endpoints.yaml, with its bots' folder importable. `bots`: they are imported too.
+
+    Raises ConfigurationError that names every mistake.
+    """
     add_bot_folders(settings.endpoints)
-    return load_endpoints(settings.endpoints)
+    return load_endpoints(settings.endpoints, bots=bots)
 
 
 def print_json(value: object) -> None:

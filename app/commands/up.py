@@ -14,7 +14,7 @@ def run(*, sandbox: bool) -> int:
     """Run until SIGINT or SIGTERM; the exit code, 1 when a part can't start."""
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format, part="up")
-    endpoints = read_endpoints_file(settings)
+    endpoints = read_endpoints_file(settings, bots=True)
     try:
         return main(settings, endpoints, sandbox=sandbox)
     except ConfigurationError as error:

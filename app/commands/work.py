@@ -22,7 +22,7 @@ def run() -> NoReturn:
     """Work until SIGINT or SIGTERM, and end the process. Raises ConfigurationError, for an old schema too."""
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format, part="work")
-    endpoints = read_endpoints_file(settings)
+    endpoints = read_endpoints_file(settings, bots=True)
     database_url = find_database(settings)
     database_run(check(database_url))
     os.environ.update(prefect_environment(settings))  # before Prefect is imported

@@ -183,6 +183,28 @@ def test_mistakes_in_endpoints_yaml_stop_it_with_a_message(own_parley: OwnParley
     assert "Traceback" not in parley.errors
 
 
+def test_a_bot_that_can_not_be_imported_stops_up_and_a_worker_before_anything_is_started(
+    own_parley: OwnParley, tmp_path: Path
+) -> None:
+    key = "{api_key: key-of-8x8-long-enough}"
+    (tmp_path / "endpoints.yaml").write_text(
+        "endpoints:\n"
+        f"  - {{name: a, token: a-token-of-24-chars, flow: 'nosuch:bot', eightxeight: {key}}}\n"
+        f"  - {{name: b, token: b-token-of-24-chars, flow: 'flows.bots.echo:nobot', eightxeight: {key}}}\n"
+    )
+    parley = own_parley("--no-sandbox", PARLEY_ENDPOINTS=str(tmp_path / "endpoints.yaml"))
+    parley.start()
+    assert parley.process is not None
+    assert parley.process.wait(60) == 2
+    worker = parley.run("work")
+    assert worker.returncode == 2
+    for errors in (parley.errors, worker.stderr):
+        assert "endpoints[0].flow: (a) there is no module 'nosuch'" in errors
+        assert "endpoints[1].flow: (b) flows.bots.echo has no 'nobot'" in errors
+        assert "Traceback" not in errors
+    assert not parley.home.exists() or not (parley.home / "postgres").exists()
+
+
 def test_a_database_that_is_not_there_stops_it_with_a_message(own_parley: OwnParley) -> None:
     parley = own_parley(PARLEY_DATABASE_URL="postgresql://nobody:s3cret@127.0.0.1:1/none")
     parley.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.endpoints_file import bot_mistakes, load_endpoints, read_endpoints
+from app.endpoints_file import load_endpoints, read_endpoints
 from app.errors import ConfigurationError
 
 GOOD = """
@@ -193,7 +193,7 @@ def test_bots_are_imported_and_looked_at(
     monkeypatch.syspath_prepend(tmp_path)
     path = write(GOOD.replace("flows.bots.orders:orders", flow.format(module=module)))
 
-    found = [str(mistake) for mistake in bot_mistakes(load_endpoints(path, ENVIRONMENT))]
+    found = [str(mistake) for mistake in read_endpoints(path, ENVIRONMENT, bots=True)[1]]
 
     if message is None:
         assert found == []
@@ -212,10 +212,32 @@ def test_the_repositorys_own_file_needs_no_environment() -> None:
 
 def test_a_bot_that_is_none_is_told_with_its_line(write: Write) -> None:
     path = write(GOOD.replace("flows.bots.orders:orders", "flows.bots.orders:ordres"))
-    [found] = bot_mistakes(load_endpoints(path, ENVIRONMENT), path)
+    _, [found] = read_endpoints(path, ENVIRONMENT, bots=True)
     line = path.read_text().splitlines()[found.line - 1]
     assert "flows.bots.orders:ordres" in line
     assert str(found).startswith(f"line {found.line}: endpoints[")
+
+
+def test_bots_that_are_none_are_told_in_one_go_with_every_other_mistake(write: Write) -> None:
+    path = write(
+        """
+endpoints:
+  - {name: a, token: short, flow: "nosuch:bot", eightxeight: {api_key: "eght_0123456789"}}
+  - {name: b, tokn: x, flow: "flows.bots.orders:ordres", transformers: {input: "nosuch:change"}}
+  - {name: c, flow: 7}
+  - {name: d, flow: "nosuch:bot", enabled: false}
+"""
+    )
+    with pytest.raises(ConfigurationError) as refused:
+        load_endpoints(path, ENVIRONMENT, bots=True)
+    told = str(refused.value)
+    assert "endpoints[0].token: must be 16 to 256" in told
+    assert "endpoints[0].flow: (a) there is no module 'nosuch'" in told
+    assert "endpoints[1].tokn: unknown key" in told
+    assert "endpoints[1].flow: (b) flows.bots.orders has no 'ordres'" in told
+    assert "endpoints[1].transformers.input: (b) nosuch can't be imported" in told
+    assert "endpoints[2].flow: must be text" in told or "endpoints[2].flow: must be module" in told
+    assert "endpoints[3].flow" not in told
 
 
 @pytest.mark.parametrize(

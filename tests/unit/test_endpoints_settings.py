@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.endpoints_file import bot_mistakes, load_endpoints, read_endpoints
+from app.endpoints_file import load_endpoints, read_endpoints
 from app.sealing import new_key
 
 HEAD = """
@@ -89,9 +89,8 @@ def test_mistakes_name_line_and_place_and_never_a_value(tmp_path: Path) -> None:
 
 def test_transformers_that_are_not_there_are_told(tmp_path: Path) -> None:
     read(tmp_path, "    transformers: {input: 'app.sealing:nothing', notify: 'app.sealing:new_key'}\n")
-    endpoints, _ = read_endpoints(tmp_path / "endpoints.yaml", {})
-    assert endpoints is not None
-    assert [str(mistake) for mistake in bot_mistakes(endpoints)] == [
+    _, mistakes = read_endpoints(tmp_path / "endpoints.yaml", {}, bots=True)
+    assert [str(mistake).partition(": ")[2] for mistake in mistakes] == [
         "endpoints[0].transformers.input: (support) app.sealing has no function 'nothing'",
         "endpoints[0].transformers.notify: (support) app.sealing:new_key must take one argument",
     ]
