@@ -28,6 +28,7 @@ from app.conversation.message import Attachment, Message
 from app.conversation.needs import Finished, Handover, Need, Receive
 from app.conversation.outcome import HandoverOutcome
 from app.conversation.rehearsal import NotReplayable, Rehearsal
+from app.gateway.meaning import ACTIVITY
 from app.gateway.rendering import choices, lead
 
 __all__ = ["NotReplayable", "Reply", "Talk", "converse", "sent_file"]
@@ -160,7 +161,7 @@ class Talk:
         return self.sends(Message(payload="Action.Submit", kind="card", data=data))
 
     def sends(self, message: Message) -> list[Reply]:
-        """The user sends any message."""
+        """The user sends any message. One of kind "activity" reaches a bot that waits, and starts none."""
         if isinstance(self._need, Handover):
             raise AssertionError(
                 "A human has the conversation: the bot gets no messages until talk.handed_over()."
@@ -169,6 +170,8 @@ class Talk:
             if isinstance(attachment, SentFile):
                 self._files[str(attachment.file)] = attachment.content
         if not isinstance(self._need, Receive):
+            if message.kind == ACTIVITY:
+                return []
             self._begin()
         news, self._news = self._news, {}
         return self._feed("input", {"message": message.to_json(), **news})

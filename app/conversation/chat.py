@@ -28,6 +28,7 @@ from app.conversation.privacy.stretch import Analytics, Private
 from app.conversation.tape import Tape
 from app.conversation.typed import Content
 from app.errors import BotError, NoAnswer, StepFailed, StepInterrupted
+from app.gateway.meaning import ACTIVITY
 
 T = TypeVar("T")
 
@@ -227,7 +228,7 @@ class Chat:
         what was filled in is in `chat.message.data`. When `parse` raises ValueError, `retry` (a text or
         typed content; else the question with an apology, without its attachments) is said and the next
         answer tried; after `attempts` of them NoAnswer is raised. TimeoutError as in `receive`, for each
-        attempt.
+        attempt. A message of kind "activity" is no answer: it is passed over.
         """
         files = check_files(attachments)
         choices = None if quick_replies is None else list(quick_replies)
@@ -356,7 +357,7 @@ class Chat:
             await self._refuse()
         for attempt in range(attempts):
             await (self._output(again) if attempt else self._output(question, files))
-            text = (await self._input(timeout)).text
+            text = (await self._answer(timeout)).text
             if parse is None:
                 return text
             try:
@@ -465,6 +466,14 @@ class Chat:
             raise TimeoutError
         self._message = Message.from_json(entry.content["message"], self._reading)
         return self._message
+
+    async def _answer(self, timeout: float | None) -> Message:
+        """The next input that the user gave: an activity is none, and does not begin the wait anew."""
+        since, left = self._tape.at, timeout
+        while (message := await self._input(left)).kind == ACTIVITY:
+            if timeout is not None:
+                left = max(timeout - (self._tape.at - since).total_seconds(), 0.0)
+        return message
 
     async def _run(self, specs: list[StepSpec]) -> list[Any]:
         tape = self._tape

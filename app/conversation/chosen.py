@@ -11,12 +11,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.conversation.journal import Entry, is_said
+from app.gateway.meaning import ACTIVITY
 from app.gateway.rendering import choices, is_numbered
 
 _NUMBER = re.compile(r"#?\s*([0-9]{1,3})\s*[.)]?")
 
-#: Entries after which an earlier question is no longer open.
+#: Entries after which an earlier question is no longer open; an activity answers none.
 _ANSWERED = frozenset({"input", "timeout", "outcome", "handover"})
+
+
+def _answers(entry: Entry) -> bool:
+    passed_over = entry.kind == "input" and entry.content["message"].get("kind") == ACTIVITY
+    return entry.kind in _ANSWERED and not passed_over
 
 
 def as_choice(message: dict[str, Any], entries: Sequence[Entry], channel: str | None) -> dict[str, Any]:
@@ -56,7 +62,7 @@ def last_turn(entries: Sequence[Entry]) -> list[Entry]:
     """What was said after the last input, of a dialog that has ended: its choices are still there to see."""
     said: list[Entry] = []
     for entry in reversed(entries):
-        if entry.kind in _ANSWERED:
+        if _answers(entry):
             break
         if is_said(entry):
             said.append(entry)
@@ -65,7 +71,7 @@ def last_turn(entries: Sequence[Entry]) -> list[Entry]:
 
 def _offered(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     for entry in reversed(entries):
-        if entry.kind in _ANSWERED:
+        if _answers(entry):
             break
         if is_said(entry) and (found := choices(entry.content)):
             return found

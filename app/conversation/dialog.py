@@ -37,7 +37,7 @@ def take_note(draft: Draft, event: WaitingEvent, *, cancel: bool = False) -> Non
     `cancel`: the user asks to stop waiting for an agent, by the bot's own `cancel_when`.
     """
     meaning = meaning_of(event)
-    if isinstance(meaning, UserInput):
+    if isinstance(meaning, UserInput) and not meaning.is_activity:
         message = clean_input(draft.endpoint, meaning.message)
         user_line(draft, event, message)
         user_wrote(draft, event, message, cancel=cancel)

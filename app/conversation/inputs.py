@@ -20,6 +20,11 @@ class Input:
     meaning: Meaning
     message: dict[str, Any]
 
+    @property
+    def is_activity(self) -> bool:
+        """Whether it is an activity that 8x8 does not document."""
+        return isinstance(self.meaning, UserInput) and self.meaning.is_activity
+
     def content(self, state: ConversationState) -> dict[str, Any]:
         """The journal's entry: the message, and the contact where it changed since the bot last saw it."""
         content: dict[str, Any] = {"message": self.message}
@@ -49,11 +54,18 @@ def as_input(
     """The event as input for the bot, if it is one as things stand now."""
     if state.control != "bot":
         return None
+    if isinstance(meaning, UserInput) and meaning.is_activity and not _is_awaited(state, endpoint, event):
+        return None
     if isinstance(meaning, UserInput | Injected):
         return Input(event, meaning, meaning.message)
     if isinstance(meaning, StateChange) and starts(state, endpoint, event, meaning):
         return Input(event, meaning, start_message(meaning))
     return None
+
+
+def _is_awaited(state: ConversationState, endpoint: Endpoint, event: WaitingEvent) -> bool:
+    """Whether a dialog is open for an activity. It starts none: a bot that answers it may cause the next."""
+    return state.dialog is not None and not session_expired(state, endpoint, event)
 
 
 def starts(state: ConversationState, endpoint: Endpoint, event: WaitingEvent, meaning: StateChange) -> bool:

@@ -248,6 +248,7 @@ class Turns:
         handover, dialog = self._state.handover, self._state.dialog
         if (
             not isinstance(meaning, UserInput)
+            or meaning.is_activity
             or handover is None
             or dialog is None
             or handover.dialog_id != dialog.id
@@ -281,7 +282,7 @@ class Turns:
             draft.end_session("expired")
         session = state.session or draft.start_session(event.received_at)
         session.active_started = True
-        if not is_call(event):
+        if not is_call(event) and not found.is_activity:
             session.last_input_at = event.received_at
         if ready.storage is not None:
             session.storage = ready.storage

@@ -20,12 +20,23 @@ from app.gateway.storable import Json
 
 Object = dict[str, Any]
 
+#: The kind of a message that stands for an activity which 8x8 does not document.
+ACTIVITY = "activity"
+
 
 @dataclass(frozen=True, slots=True)
 class UserInput:
     """The user wrote, chose a quick reply or used a card."""
 
     message: Object
+
+    @property
+    def is_activity(self) -> bool:
+        """Whether 8x8 documents nothing of the sort: the user's doing perhaps, or a report of what happened.
+
+        A bot that waits may see it, but it answers nothing, and nobody is owed an answer.
+        """
+        return bool(self.message["kind"] == ACTIVITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +226,7 @@ def _activity(data: Object) -> Meaning:
         case None:
             return Unknown("ACTIVITY")
         case _:
-            return UserInput(_content("activity", data={"name": name, "value": value}))
+            return UserInput(_content(ACTIVITY, data={"name": name, "value": value}))
 
 
 def _quick_reply(value: object) -> Object:

@@ -109,7 +109,8 @@ class DeadAir:
         made = 0
         async with self._engine.begin() as connection:
             for row in await connection.execute(_LOOK, values):
-                if isinstance(interpret(unseal(row.payload)), UserInput):
+                meaning = interpret(unseal(row.payload))
+                if isinstance(meaning, UserInput) and not meaning.is_activity:
                     made += await self._report(connection, row)
         self._looked = now
         return made

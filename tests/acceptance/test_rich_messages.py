@@ -91,16 +91,6 @@ def test_what_a_user_does_is_a_message_with_kind_text_payload_and_data(stage: St
             {"kind": "interactive", "text": "Row", "payload": "r1", "data": row["list_reply"]},
         ),
         (
-            "Viber",
-            lambda talk: calls.activity(talk.id, "sticker/sent", ["any", 1]),
-            {
-                "kind": "activity",
-                "text": "",
-                "payload": None,
-                "data": {"name": "sticker/sent", "value": ["any", 1]},
-            },
-        ),
-        (
             "WhatsApp",
             lambda talk: calls.send_event(
                 talk.id, schema.RawEvent(event={"conversationId": talk.id, **location})
@@ -113,6 +103,27 @@ def test_what_a_user_does_is_a_message_with_kind_text_payload_and_data(stage: St
         stage.sandbox(act(talk))
     for talk, (_, _, expected) in zip(talks, acts, strict=True):
         assert got(talk) == expected
+
+
+def test_an_unknown_activity_reaches_a_bot_that_waits_answers_no_question_and_starts_nothing(
+    stage: Stage,
+) -> None:
+    waits, asks = stage.talk("rich", channel="Viber"), stage.talk("asks", channel="Viber")
+    for talk, word in ((waits, "buttons"), (asks, "hi")):
+        talk.say(word)
+        talk.texts(1)
+        stage.sandbox(calls.activity(talk.id, "sticker/sent", ["any", 1]))
+    data = {"name": "sticker/sent", "value": ["any", 1]}
+    assert got(waits, 1) == {"kind": "activity", "text": "", "payload": None, "data": data}
+    for number in range(1, 6):
+        asks.say(f"a{number}")
+        asks.texts(number + 1)
+    assert asks.texts(6)[5] == "Answers: a1 a2 a3 a4 a5"
+    for talk in (waits, asks):  # both dialogs are over
+        before = len(talk.texts(1))
+        stage.sandbox(calls.activity(talk.id, "message/delivered", {}))
+        talk.quiet()
+        assert len(talk.texts(1)) == before
 
 
 def test_a_number_is_the_click_it_stands_for(stage: Stage) -> None:
