@@ -12,8 +12,10 @@ PAGE := app/sandbox/page
 PAGE_STAMP := $(PAGE)/node_modules/.installed
 CONSOLE := app/console/static
 CONSOLE_STAMP := $(CONSOLE)/node_modules/.installed
+AZURITE := tests/azurite
+AZURITE_STAMP := $(AZURITE)/node_modules/.installed
 
-.PHONY: help run chat page test slow check format bench faults growth lock first-migration clean
+.PHONY: help run chat page azurite test slow check format bench faults growth lock first-migration clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -26,7 +28,9 @@ chat: $(STAMP) ## Talk to a bot in this terminal, while `make run` runs in anoth
 
 page: $(PAGE_STAMP) $(CONSOLE_STAMP) ## Install the libraries that draw cards in the sandbox and charts in the console
 
-test: $(STAMP) try-page ## Run all tests, but for those that wait for minutes
+azurite: $(AZURITE_STAMP) ## Install Azurite, the Azure storage that files are tested with (190 MB)
+
+test: $(STAMP) try-page try-azurite ## Run all tests, but for those that wait for minutes
 	$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder -m 'not slow'
 
 slow: $(STAMP) ## Run the tests that wait for minutes
@@ -64,8 +68,13 @@ try-page: $(STAMP)
 	@$(MAKE) --no-print-directory -s page || \
 		echo 'The sandbox will show cards as text, the console charts as tables (see above).' >&2
 
+# Nor do tests fail where Azurite can't be had: those of Azure's storage are skipped.
+.PHONY: try-azurite
+try-azurite: $(STAMP)
+	@$(MAKE) --no-print-directory -s azurite || echo "Azure's storage will not be tested (see above)." >&2
+
 clean: ## Remove what was installed; data in .parley stays
-	rm -rf .venv $(PAGE)/node_modules $(CONSOLE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv $(PAGE)/node_modules $(CONSOLE)/node_modules $(AZURITE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 %/node_modules/.installed: %/package.json %/package-lock.json %/.npmrc $(PAGE)/node.lock | $(STAMP)
 	@if command -v npm >/dev/null; then cd $* && npm ci --silent; else \

