@@ -6,40 +6,87 @@ context: into the bot, its steps (threads too) and its transformers.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from app.conversation.privacy.masks import pattern, scrubbed
+from app.conversation.privacy.forms import SHORTEST, forms
+from app.conversation.privacy.masks import MASK, pattern
 
-#: Values remembered of one conversation; more than an open session's recent inputs have.
-MOST = 500
+#: Forms of values that are looked for, far more than a session has. Beyond it everything is masked.
+MOST = 5000
 
 _current: ContextVar[Sensitive | None] = ContextVar("sensitive", default=None)
 _ALWAYS_PLAIN = frozenset({"timestamp", "level", "logger", "part"})
 
 
 class Sensitive:
-    """The values of one conversation."""
+    """The values of one conversation, in all their forms."""
 
     def __init__(self) -> None:
-        self._values: dict[str, None] = {}
-        self._pattern: re.Pattern[str] | None = None
+        self._known: set[str] = set()
+        self._forms: dict[str, str] = {}
+
+    @property
+    def values(self) -> Iterable[str]:
+        """What is masked."""
+        return self._known
+
+    @property
+    def full(self) -> bool:
+        """There are too many to look for: whatever is to be masked is masked as a whole."""
+        return len(self._forms) > MOST
 
     def add(self, values: Iterable[str]) -> None:
         """Mask these from now on."""
-        new = [value for value in values if value.strip() and value not in self._values]
-        if not new:
-            return
-        self._values.update(dict.fromkeys(new))
-        while len(self._values) > MOST:
-            del self._values[next(iter(self._values))]
-        self._pattern = pattern(self._values)
+        for value in values:
+            if value not in self._known and not self.full:
+                self._known.add(value)
+                self._forms.update((form, form.lower()) for form in forms(value))
 
     def mask(self, value: Any) -> Any:
-        """A value without them."""
-        return scrubbed(value, self._pattern)
+        """A value without them. What isn't JSON is text then, as it would be logged."""
+        if value is None or isinstance(value, bool):
+            return value
+        if self.full:
+            return MASK
+        if isinstance(value, str):
+            return self.mask_text(value)
+        if isinstance(value, int | float):
+            return self._number(value)
+        if isinstance(value, Mapping):
+            return {self._key(key): self.mask(item) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.mask(item) for item in value]
+        return self.mask_text(value.decode(errors="replace") if isinstance(value, bytes) else repr(value))
+
+    def scrub(self, value: Any) -> Any:
+        """A JSON value of the same shape without them: keys stay."""
+        if isinstance(value, str):
+            return self.mask_text(value)
+        if isinstance(value, Mapping):
+            return {key: self.scrub(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.scrub(item) for item in value]
+        return self._number(value) if isinstance(value, int | float) else value
+
+    def mask_text(self, text: str) -> str:
+        """A text without them."""
+        lowered, plain = text.lower(), text.isascii()
+        found = [
+            form for form, lower in self._forms.items() if lower in lowered or (not plain and form in text)
+        ]
+        secrets = pattern(found)
+        return text if secrets is None else secrets.sub(MASK, text)
+
+    def _number(self, value: float) -> Any:
+        """Short numbers are counts and ids: who wrote "2" means none of them."""
+        text = str(value)
+        short = isinstance(value, bool) or len(text) < SHORTEST
+        return value if short or self.mask_text(text) == text else MASK
+
+    def _key(self, key: Any) -> Any:
+        return self.mask_text(key) if isinstance(key, str) else self.mask(key)
 
 
 def guard(sensitive: Sensitive | None) -> None:
@@ -63,14 +110,4 @@ def mask_log(_logger: Any, _method: str, event: Any) -> Any:
     sensitive = _current.get()
     if sensitive is None:
         return event
-    return {
-        name: value if name in _ALWAYS_PLAIN else sensitive.mask(_plain(value))
-        for name, value in event.items()
-    }
-
-
-def _plain(value: Any) -> Any:
-    """A value in which texts can be found: what isn't JSON is written as it would be logged."""
-    if value is None or isinstance(value, str | bool | list | tuple | dict):
-        return value
-    return value if isinstance(value, int | float) else str(value)
+    return {name: value if name in _ALWAYS_PLAIN else sensitive.mask(value) for name, value in event.items()}

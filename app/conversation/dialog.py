@@ -21,6 +21,7 @@ from app.conversation.journal import Entry, is_said
 from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive
 from app.conversation.notes import extras, note
 from app.conversation.privacy import noted
+from app.conversation.privacy.heard import hear
 from app.conversation.privacy.sanitize import clean_input
 from app.conversation.services import Services
 from app.conversation.state import ConversationState, WaitingEvent
@@ -75,6 +76,7 @@ def take_input(draft: Draft, found: Input) -> None:
         said = state.dialog.entries or state.last_words
         found = replace(found, message=as_choice(found.message, said, state.channel))
     state.last_words = []
+    hear(state, found.message)
     draft.journal(Entry("input", None, found.content(state), draft.now, event.id))
     if isinstance(found.meaning, UserInput):
         user_line(draft, event, found.message)

@@ -12,10 +12,11 @@ from app.conversation.chosen import last_turn
 from app.conversation.ids import IdPools
 from app.conversation.journal import Entry
 from app.conversation.language import languages
-from app.conversation.privacy.lines import shaped, without_inputs
+from app.conversation.privacy.lines import named, shaped
 from app.conversation.state import ConversationState, DialogState, SessionState, TimerState, WaitingEvent
 from app.endpoints import Endpoint
 from app.gateway.outgoing import files_of
+from app.sensitive import Sensitive
 
 #: How long after a send begins another worker may look whether it arrived.
 DOUBT_AFTER = timedelta(seconds=2)
@@ -114,6 +115,7 @@ class Draft:
         session = SessionState(id=self.ids.session.take(), number=state.sessions, data={}, started_at=at)
         session.language, session.locale = languages(state.contact.get("language") or self.endpoint.locale)
         state.session = session
+        state.heard = None if state.heard is None else Sensitive()
         self.changes.contact_seen = state.contact_id
         self.changes.conversation["sessions"] = state.sessions
         self.changes.sessions.append(
@@ -304,8 +306,10 @@ class Draft:
 
     # deliveries
 
-    def deliver(self, kind: str, content: dict[str, Any], *, position: int | None = None) -> int:
-        """Queue one thing to send, behind all that were queued before; its id."""
+    def deliver(
+        self, kind: str, content: dict[str, Any], *, position: int | None = None, line: str = "text"
+    ) -> int:
+        """Queue one thing to send, behind all that were queued before; its id. `line`: its kind of line."""
         state = self.state
         muted = self.muted and kind == "message"
         delivery_id = self.ids.delivery.take()
@@ -335,9 +339,8 @@ class Draft:
             extra = {name: content[name] for name in _SHOWN if content.get(name)}
             if files := content.get("attachments"):
                 extra["attachments"] = [{name: each[name] for name in _OF_FILE} for each in files]
-            self.transcript(
-                "bot", at=self.now, text=content.get("text"), content=extra, delivery_id=delivery_id
-            )
+            text = content.get("text")
+            self.transcript("bot", at=self.now, text=text, kind=line, content=extra, delivery_id=delivery_id)
         return delivery_id
 
     def take_files(self, keys: Iterable[str], delivery_id: int | None = None) -> None:
@@ -375,7 +378,7 @@ class Draft:
         """What the bot noted of its turn, for those who measure: understood or not, or a name of its own."""
         state, value = self.state, entry.content["value"]
         if entry.name != "understood":
-            value = without_inputs(self.endpoint, state, value)
+            value = named(self.endpoint, state, value)
         self.changes.marks.append(
             {
                 "endpoint": state.endpoint,

@@ -12,6 +12,7 @@ from app.conversation.draft import Draft
 from app.conversation.handover.following import conversation_over, follow, of_the_last, remember, takes_over
 from app.conversation.handover.packet import shown
 from app.conversation.language import languages
+from app.conversation.privacy.lines import NOTIFY
 from app.conversation.state import ConversationState, WaitingEvent
 from app.gateway import meaning as gateway
 
@@ -60,7 +61,9 @@ def _notice(draft: Draft, meaning: gateway.Notice) -> str:
     if meaning.data is not None:
         raw = {**meaning.data, "text": meaning.text} if meaning.text else meaning.data
         content = {"text": raw.get("text"), "raw": raw}
-    draft.deliver("message", {**content, "private": True} if draft.in_private() else content)
+    if draft.in_private():
+        content["private"] = True
+    draft.deliver("message", content, line=NOTIFY)
     return "sent"
 
 
@@ -75,7 +78,7 @@ def _agent_message(draft: Draft, event: WaitingEvent, meaning: gateway.AgentMess
     message = meaning.message
     handover = draft.state.handover
     if handover is not None and handover.machine.open:
-        remember(handover, "agent", message, event)
+        remember(draft, handover, "agent", message, event)
     ended = draft.state.ended_handover
     if draft.in_private() or (ended is not None and ended.private and of_the_last(ended, event)):
         return

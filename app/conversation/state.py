@@ -14,6 +14,8 @@ from uuid import UUID
 
 from app.conversation.handover.machine import Machine, Signal, fold
 from app.conversation.journal import Entry
+from app.endpoints import Endpoint
+from app.sensitive import Sensitive
 
 
 @dataclass(slots=True)
@@ -154,12 +156,20 @@ class ConversationState:
     handover: HandoverState | None = None
     ended_handover: EndedHandover | None = None
     """The newest handover, once it has ended."""
+    heard: Sensitive | None = None
+    """What was said in the open session, where an endpoint masks it: see privacy/heard.py."""
     left_running: list[UUID] = field(default_factory=list)
     """Prefect runs that a dead owner left behind."""
 
     def timer(self, kind: str) -> TimerState | None:
         """The open timer of that kind."""
         return next((timer for timer in self.timers if timer.kind == kind), None)
+
+
+def leaves_no_text(state: ConversationState, endpoint: Endpoint) -> bool:
+    """Whether what replays need of the session at hand, or of the one before, is erased with it."""
+    sessions = (state.session, state.ended_session)
+    return endpoint.erases or any(each is not None and each.private for each in sessions)
 
 
 @dataclass(frozen=True, slots=True)

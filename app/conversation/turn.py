@@ -43,6 +43,7 @@ from app.conversation.needs import Diverged, Failed, Need, RunSteps
 from app.conversation.notes import human_comes, keep_storage, leave_to_the_human, state_change
 from app.conversation.outbox import Outbox
 from app.conversation.privacy.guarding import Guard
+from app.conversation.privacy.heard import masks, recall
 from app.conversation.quarantine import DEATHS_ALLOWED, TRIAL, alone, begin_trial, quarantine
 from app.conversation.reading import advance, has_files
 from app.conversation.services import Host, Services
@@ -86,9 +87,11 @@ class Turns:
 
     async def look(self) -> bool | None:
         """Read what waits. True: there is a turn for the bot; False: only notes; None: nothing."""
-        self._waiting = await waiting_events(self._services.engine, self._state.id)
-        self._guard_logs()
         state, now = self._state, self._services.now()
+        self._waiting = await waiting_events(self._services.engine, state.id)
+        if state.heard is None and masks(self._endpoint):
+            await recall(self._services.engine, state)
+        self._guard_logs()
         if self._resuming or receive_timer_due(state, now) or due_timers(state, now):
             return True
         if not self._waiting:

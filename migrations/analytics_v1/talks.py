@@ -173,7 +173,7 @@ MESSAGES = View(
         ("at", "m.at", "When it was written, by its event's time where it came by one"),
         ("author", "m.author", "user, bot, agent or system"),
         ("author_id", "m.author_id", "8x8's id of the agent"),
-        ("kind", "m.kind", "text, quick_reply, card, …"),
+        ("kind", "m.kind", "text, quick_reply, card, …; inject and notify: of a service"),
         ("text", "m.text", "The text; null where there is none"),
         ("late", "m.late", "It came after newer messages had been handled"),
     ),

@@ -17,6 +17,7 @@ from app.conversation.handover.opening import (
 )
 from app.conversation.handover.writing import UNHEARD_AFTER, apply, outcome, save, tell_user
 from app.conversation.journal import Entry
+from app.conversation.privacy.heard import hear
 from app.conversation.privacy.sanitize import clean_input
 from app.conversation.state import (
     ConversationState,
@@ -134,7 +135,7 @@ def user_wrote(draft: Draft, event: WaitingEvent, message: dict[str, Any], *, ca
     handover = state.handover
     if handover is None or not handover.machine.open:
         return
-    remember(handover, "user", message, event)
+    remember(draft, handover, "user", message, event)
     handover.inactive_count = 0
     save(draft, handover, handover.machine)
     watch_inactivity(draft, handover, event.received_at)
@@ -148,8 +149,11 @@ def user_wrote(draft: Draft, event: WaitingEvent, message: dict[str, Any], *, ca
         draft.deliver("message", accepted_message(handover, draft.state.channel))
 
 
-def remember(handover: HandoverState, author: str, message: dict[str, Any], event: WaitingEvent) -> None:
+def remember(
+    draft: Draft, handover: HandoverState, author: str, message: dict[str, Any], event: WaitingEvent
+) -> None:
     """Keep a message for the outcome, and by its event, for after a restart: a transcript may be masked."""
+    hear(draft.state, message)
     if len(handover.messages) < MOST_MESSAGES:
         handover.messages.append({**message, "author": author})
         handover.message_events.append(event.id)

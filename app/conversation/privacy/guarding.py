@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.conversation.inputs import meaning_of
-from app.conversation.privacy.lines import inputs
 from app.conversation.privacy.masks import leaves
 from app.conversation.state import ConversationState, WaitingEvent
 from app.endpoints import Endpoint
@@ -23,13 +22,21 @@ class Guard:
         self._state = state
         self._sensitive: Sensitive | None = None
 
+    def _begun(self) -> Sensitive:
+        """What was said in the open session, and what is kept of it."""
+        sensitive, session = Sensitive(), self._state.session
+        if self._state.heard is not None:
+            sensitive.add(self._state.heard.values)
+        if session is not None:
+            sensitive.add(leaves([session.data, session.storage]))
+        return sensitive
+
     def values(self, endpoint: Endpoint, waiting: Sequence[WaitingEvent]) -> Sensitive | None:
         """What is to be masked now; None: nothing."""
         if not endpoint.mask_sensitive_logging:
             return None
         if self._sensitive is None:
-            self._sensitive = Sensitive()
-            self._sensitive.add(inputs(self._state))
+            self._sensitive = self._begun()
         self._sensitive.add(str(self._state.contact[name]) for name in _WHO if self._state.contact.get(name))
         for event in waiting:
             meaning = meaning_of(event)

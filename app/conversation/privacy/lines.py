@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from app.conversation.changes import Row
-from app.conversation.privacy.masks import leaves, masked, pattern, scrubbed
+from app.conversation.privacy.masks import MASK, masked
 from app.conversation.privacy.sanitize import plain
 from app.conversation.state import ConversationState
 from app.endpoints import Endpoint
 
 #: Parts of a message that say what kind of thing it is, not what it says.
 _STRUCTURE = ("to", "type", "contentType")
+#: Kind of a line by which a service speaks to the user: in the bot's name, but not in its words.
+NOTIFY = "notify"
 
 
 def shaped(endpoint: Endpoint, state: ConversationState, row: Row) -> Row | None:
@@ -20,26 +20,17 @@ def shaped(endpoint: Endpoint, state: ConversationState, row: Row) -> Row | None
         return None
     author, content = row["author"], row["content"]
     if endpoint.mask_sensitive_analytics:
-        if author in ("user", "system"):
-            content = {name: item if name in _STRUCTURE else masked(item) for name, item in content.items()}
-            return {**row, "text": masked(row["text"] or None), "content": content}
-        return {**row, **without_inputs(endpoint, state, {"text": row["text"], "content": content})}
+        if author == "bot" and row["kind"] != NOTIFY and state.heard is not None and not state.heard.full:
+            return {**row, "text": state.heard.scrub(row["text"]), "content": state.heard.scrub(content)}
+        content = {name: item if name in _STRUCTURE else masked(item) for name, item in content.items()}
+        return {**row, "text": masked(row["text"] or None), "content": content}
     if endpoint.hide_external_references and author == "user":
         return {**row, "text": plain(row["text"]), "content": plain(content)}
     return row
 
 
-def without_inputs(endpoint: Endpoint, state: ConversationState, value: Any) -> Any:
-    """A JSON value in which what the user sent is asterisks, where the endpoint wants that."""
-    return scrubbed(value, pattern(inputs(state))) if endpoint.mask_sensitive_analytics else value
-
-
-def inputs(state: ConversationState) -> list[str]:
-    """What the user sent in the open dialog, which the bot or an agent may repeat."""
-    found: list[str] = []
-    for entry in state.dialog.entries if state.dialog is not None else []:
-        if entry.kind == "input":
-            message: dict[str, Any] = entry.content.get("message") or {}
-            found += [str(message.get("text") or ""), *leaves(message.get("data"))]
-            found += [str(file.get("name") or "") for file in message.get("attachments") or []]
-    return found
+def named(endpoint: Endpoint, state: ConversationState, name: str) -> str:
+    """A bot's own name for something, in which what was said is asterisks, where the endpoint wants that."""
+    if not endpoint.mask_sensitive_analytics:
+        return name
+    return MASK if state.heard is None or state.heard.full else state.heard.mask_text(name)
