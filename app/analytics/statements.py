@@ -155,6 +155,12 @@ PARTS = (
         "handover", "analytics_handovers v", "v.requested_at", "v.status || COALESCE(': ' || v.reason, '')"
     ),
     _parts("queue", "analytics_handovers v", "v.requested_at", "v.queue"),
-    _parts("dead_letter", "analytics_deliveries v", "v.created_at", "v.reason", "v.status = 'dead'"),
+    _parts(  # without 8x8's own words
+        "dead_letter",
+        "analytics_deliveries v",
+        "v.created_at",
+        "split_part(v.reason, ':', 1)",
+        "v.status = 'dead'",
+    ),
     _parts("event", "analytics_events v", "v.received_at", "v.type"),
 )

@@ -15,6 +15,7 @@ from app.conversation.owned import owned
 from app.conversation.privacy.sealed import comparable
 from app.conversation.readback import Known, arrived, window
 from app.conversation.sending import (
+    QUOTE,
     Head,
     Later,
     Reading,
@@ -25,7 +26,7 @@ from app.conversation.sending import (
     take,
 )
 from app.conversation.services import Host, Services
-from app.conversation.state import ConversationState
+from app.conversation.state import ConversationState, leaves_no_text
 from app.conversation.store import insert_rows
 from app.conversation.uploading import with_files
 from app.conversation.visible import name_of, visibly
@@ -149,7 +150,8 @@ class Outbox:
         async with owned(services.engine, state) as holding:
             if isinstance(head, Sending):
                 assert outcome is not None and not isinstance(outcome, Sent)
-                dead = await settle_failed(holding, head, outcome, now)
+                quote = not leaves_no_text(state, endpoint)
+                dead = await settle_failed(holding, head, outcome, now, quote=quote)
                 if isinstance(outcome, Unauthorized):
                     newly_paused = await services.pauses.pause(await holding.sqlalchemy(), endpoint)
             else:
@@ -206,7 +208,7 @@ class Outbox:
                 attempt=head.number,
                 outcome=type(outcome).__name__ if outcome else _FOUND[found],
                 status=getattr(outcome, "status", None),
-                reason=dead,
+                reason=dead and dead.partition(QUOTE)[0],
             )
 
     async def _send(self, sending: Sending) -> Outcome:

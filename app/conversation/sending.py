@@ -33,6 +33,8 @@ from app.sealing import unseal
 READ_AGAIN = timedelta(seconds=2)
 #: Looks before a delivery that isn't there is sent again.
 READINGS = 2
+#: What follows in a reason are 8x8's own words.
+QUOTE = ": "
 
 _HEAD = """
 SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at, in_doubt_since
@@ -257,9 +259,14 @@ async def end(holding: Owned, delivery_id: int, status: str, reason: str, now: d
 
 
 async def settle_failed(
-    holding: Owned, sending: Sending, outcome: Retry | Refused | Unauthorized | InDoubt, now: datetime
+    holding: Owned,
+    sending: Sending,
+    outcome: Retry | Refused | Unauthorized | InDoubt,
+    now: datetime,
+    *,
+    quote: bool,
 ) -> str | None:
-    """Write how an attempt failed; the reason when the delivery is dead now."""
+    """Write how an attempt failed; the reason when the delivery is dead now. `quote`: with 8x8's words."""
     delivery = sending.delivery_id
     dead: str | None = None
     match outcome:
@@ -267,7 +274,9 @@ async def settle_failed(
             name = "in_doubt"
             await holding.fetch(_DOUBT, delivery, now, 0, now + DOUBT_AFTER)
         case Refused():
-            name, dead = "refused", f"refused with {outcome.status}: {outcome.reason}"[:500]
+            name, dead = "refused", f"refused with {outcome.status}"
+            if quote:
+                dead = f"{dead}{QUOTE}{outcome.reason}"[:500]
         case Unauthorized():
             name = "unauthorized"
             await holding.fetch(_WAIT, delivery, Pauses.next_look(now))

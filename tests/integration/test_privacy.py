@@ -17,7 +17,7 @@ from app.conversation.lapse import end_lapsed
 from app.conversation.modes import set_mode
 from app.conversation.privacy.erasure import erase_what_is_left
 from app.conversation.services import Services
-from app.gateway.outcome import Refused, Retry
+from app.gateway.outcome import Refused, Retry, Sent
 from app.logs import set_up_logging
 from app.sealing import new_key
 from tests.integration.planted import DATA, IDENTITY, REPLAYED, SECRETS, STEP, TEXT, holding, update
@@ -181,14 +181,33 @@ async def test_what_is_still_being_sent_is_erased_once_it_is_done_with(engine: A
     assert await erase_what_is_left(engine) == 0
 
 
-async def test_what_8x8_says_of_a_message_it_refuses_goes_too(engine: AsyncEngine) -> None:
-    play = scene(engine, careless, mask_sensitive_analytics=True)
-    play.gateway.answers = [Refused(400, f"text {TEXT!r} is not allowed")]
+@pytest.mark.parametrize(
+    ("bot", "settings"), [(careless, {"mask_sensitive_analytics": True}), (discreet, {})]
+)
+async def test_what_8x8_says_of_a_message_it_refuses_is_told_to_nobody(
+    engine: AsyncEngine, logged: io.StringIO, bot: Any, settings: dict[str, Any]
+) -> None:
+    play = scene(engine, bot, **settings)
+    play.gateway.answers = [*([Sent(202)] * 2 if bot is discreet else []), Refused(400, f"{TEXT}: too long")]
     await talk(play)
+    assert await play.value("SELECT reason FROM delivery WHERE status = 'dead'") == "refused with 400"
+    await roll_up(engine, now=play.clock())
+    assert set(await holding(play, TEXT)) <= REPLAYED | {"delivery_attempt"}
+    assert "delivery_dead" in logged.getvalue() and "too long" not in logged.getvalue()
     await play.post(update(play, "idle"))
     await play.work()
     assert await holding(play, *SECRETS) == {}
-    assert await play.value("SELECT reason FROM delivery WHERE status = 'dead'") == "refused with 400"
+
+
+async def test_what_8x8_refuses_is_counted_by_status(engine: AsyncEngine) -> None:
+    play = scene(engine, careless)
+    play.gateway.answers = [Refused(400, f"HTTP 400 bad_{number}, reference {number}") for number in "12"]
+    await talk(play)
+    reasons = await play.rows("SELECT reason FROM delivery WHERE status = 'dead'")
+    assert len({row[0] for row in reasons}) == 2, "ops hear of 8x8's codes"
+    await roll_up(engine, now=play.clock())
+    parts = await play.rows("SELECT part, count FROM rollup_part WHERE measure = 'dead_letter'")
+    assert [tuple(row) for row in parts] == [("refused with 400", 2)]
 
 
 async def test_a_step_named_after_what_was_said_is_in_no_count_of_drop_offs(engine: AsyncEngine) -> None:
