@@ -16,6 +16,8 @@ class Stats:
         self.turns = 0
         self.leases_lost = 0
         self.failures = 0
+        self.steps_stuck: dict[str, int] = {}
+        """By endpoint, as it was when last looked at."""
         self._answers = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
 
@@ -30,6 +32,7 @@ class Stats:
             "turns": self.turns,
             "leases_lost": self.leases_lost,
             "failures": self.failures,
+            "steps_stuck": self.steps_stuck,
             "answers": list(self._answers),
             "answer_seconds": round(self._seconds, 3),
         }

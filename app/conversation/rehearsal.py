@@ -25,6 +25,7 @@ from app.conversation.needs import (
     StoreFiles,
 )
 from app.conversation.step import run_step
+from app.conversation.step_threads import EndpointThreads
 from app.files.outgoing import missing
 from app.files.sniffing import sniff
 
@@ -162,7 +163,11 @@ def _run_steps(calls: list[StepCall]) -> list[tuple[StepCall, dict[str, Any]]]:
     """Run steps as in production, but for the pauses between attempts."""
 
     async def run() -> list[dict[str, Any]]:
-        return await asyncio.gather(*(run_step(call, executor=None, sleep=_no_pause) for call in calls))
+        threads = EndpointThreads(len(calls))
+        try:
+            return await asyncio.gather(*(run_step(call, threads=threads, sleep=_no_pause) for call in calls))
+        finally:
+            threads.shutdown()
 
     return list(zip(calls, _apart(run), strict=True))
 

@@ -16,6 +16,7 @@ from app.conversation.ids import IdPools
 from app.conversation.indicators import Indicators
 from app.conversation.modes import Modes
 from app.conversation.pauses import Pauses
+from app.conversation.step_threads import StepThreads
 from app.endpoints import Endpoint
 from app.files.service import FileService
 from app.gateway.client import GatewayClient
@@ -75,6 +76,7 @@ class Services:
     files: FileService | None = None
     """Without it files are not fetched, and bots can read none."""
     modes: Modes = field(default_factory=Modes)
+    threads: StepThreads = field(default_factory=lambda: StepThreads(16))
     stats: Stats = field(default_factory=Stats)
     now: Callable[[], datetime] = utc_now
     trial: asyncio.Lock = field(default_factory=asyncio.Lock)

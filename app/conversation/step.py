@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import inspect
 import random
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
 from typing import Any
 
 from app.conversation.jsonvalue import to_json
 from app.conversation.needs import StepCall
+from app.conversation.step_threads import EndpointThreads, RunningStep
 from app.errors import BotError
 
 _LONGEST_MESSAGE = 1000
@@ -23,36 +22,68 @@ _LONGEST_PAUSE = 30.0
 async def run_step(
     call: StepCall,
     *,
-    executor: Executor | None,
+    threads: EndpointThreads,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     jitter: Callable[[], float] = random.random,
 ) -> dict[str, Any]:
     """The content of the step's `result` entry; what the step raises is a result too.
 
     {"step": position} and one of "value": JSON, "error": {"type", "message"} or "interrupted": true (begun
-    before and not to be run twice). Async functions run in this loop, others in `executor`. A failed attempt
+    before and not to be run twice). Async functions run in this loop, others in `threads`. A failed attempt
     is followed by another after 0.5 s, doubled each time up to 30 s, times 0.5 to 1. A thread that outlives
-    its timeout can't be stopped: its result is dropped.
+    its timeout can't be stopped: the next attempt waits for it instead of running the step beside itself.
     """
     if call.begun and not call.retry:
         return {"step": call.position, "interrupted": True}
-    function = _with_key(call)
+    running = _Attempts(_with_key(call), threads)
     attempts = call.retries + 1 if call.retry else 1
-    for attempt in range(1, attempts + 1):
-        try:
-            async with asyncio.timeout(call.timeout):
-                value = await _run(function, executor)
-            return {"step": call.position, **_storable(value, call.name)}
-        except asyncio.CancelledError as error:
-            if _cancelled_from_outside():
-                raise
-            problem: BaseException = error
-        except (Exception, SystemExit) as error:
-            problem = error
-        if attempt == attempts:
-            return {"step": call.position, "error": _error(problem)}
-        await sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1)) * (0.5 + jitter() / 2))
+    try:
+        for attempt in range(1, attempts + 1):
+            try:
+                async with asyncio.timeout(call.timeout):
+                    value = await running.attempt()
+                return {"step": call.position, **_storable(value, call.name)}
+            except asyncio.CancelledError as error:
+                if _cancelled_from_outside():
+                    raise
+                problem: BaseException = error
+            except (Exception, SystemExit) as error:
+                problem = error
+            if attempt == attempts:
+                return {"step": call.position, "error": _error(problem)}
+            await sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1)) * (0.5 + jitter() / 2))
+    finally:
+        running.leave()
     raise AssertionError("a step has at least one attempt")
+
+
+class _Attempts:
+    """The attempts of one step: at most one of them is in a thread."""
+
+    def __init__(self, function: Callable[[], Any], threads: EndpointThreads) -> None:
+        self._function = function
+        self._threads = threads
+        self._running: RunningStep | None = None
+
+    async def attempt(self) -> Any:
+        """Call the function; where the call before still runs in its thread, wait for that."""
+        if _is_async(self._function):
+            return await self._function()
+        running = self._running = self._running or self._threads.begin(self._function)
+        try:
+            value = await running.result()
+        except asyncio.CancelledError:
+            raise  # out of time: the thread goes on
+        except BaseException:
+            self._running = None
+            raise
+        self._running = None
+        return await value if inspect.isawaitable(value) else value
+
+    def leave(self) -> None:
+        """Don't wait any more."""
+        if self._running is not None:
+            self._running.leave()
 
 
 def _storable(value: Any, name: str) -> dict[str, Any]:
@@ -80,22 +111,6 @@ def _takes_key(function: Callable[..., Any]) -> bool:
         parameter.POSITIONAL_OR_KEYWORD,
         parameter.KEYWORD_ONLY,
     )
-
-
-async def _run(function: Callable[[], Any], executor: Executor | None) -> Any:
-    if _is_async(function):
-        return await function()
-    context = contextvars.copy_context()
-    value = await asyncio.get_running_loop().run_in_executor(executor, context.run, _guarded, function)
-    return await value if inspect.isawaitable(value) else value
-
-
-def _guarded(function: Callable[[], Any]) -> Any:
-    """A StopIteration can't travel through a future: the loop would wait for ever."""
-    try:
-        return function()
-    except StopIteration as error:
-        raise RuntimeError("the step raised StopIteration") from error
 
 
 def _is_async(function: Any) -> bool:

@@ -13,13 +13,13 @@ from app.sensitive import masked_text
 
 
 async def run_steps(
-    calls: Sequence[StepCall], host: Host, services: Services
+    calls: Sequence[StepCall], host: Host, services: Services, endpoint: str
 ) -> AsyncIterator[tuple[Entry, bool]]:
     """Run steps at once; each result's journal entry as it comes, and whether it is the last.
 
     A step that fails is a result too: nothing is raised but what ends the turn.
     """
-    tasks = [asyncio.create_task(_run(call, host, services)) for call in calls]
+    tasks = [asyncio.create_task(_run(call, host, services, endpoint)) for call in calls]
     try:
         for number, finished in enumerate(asyncio.as_completed(tasks), start=1):
             yield await finished, number == len(tasks)
@@ -29,11 +29,11 @@ async def run_steps(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _run(call: StepCall, host: Host, services: Services) -> Entry:
+async def _run(call: StepCall, host: Host, services: Services, endpoint: str) -> Entry:
     result: list[Entry] = []
 
     async def work() -> None:
-        content = await run_step(call, executor=services.executor)
+        content = await run_step(call, threads=services.threads.of(endpoint))
         result.append(Entry("result", call.name, content, services.now()))
 
     await host.step(masked_text(call.name), work)

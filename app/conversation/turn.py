@@ -344,7 +344,7 @@ class Turns:
             self._think(produced)
             try:
                 async with asyncio.timeout_at(deadline):
-                    results = run_steps(need.calls, host, self._services)
+                    results = run_steps(need.calls, host, self._services, self._endpoint.name)
                     draft = self._draft()
                     async for entry, last in results:
                         draft.now = entry.at

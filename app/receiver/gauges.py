@@ -43,6 +43,9 @@ SELECT
         SELECT endpoint, count(*) AS n FROM delivery WHERE status = 'dead' GROUP BY endpoint) x) AS dead,
     (SELECT COALESCE(jsonb_object_agg(kind, n), '{}') FROM (
         SELECT kind, count(*) AS n FROM incident WHERE resolved_at IS NULL GROUP BY kind) x) AS incidents,
+    (SELECT COALESCE(jsonb_object_agg(key, n), '{}') FROM (
+        SELECT key, sum(value::int) AS n FROM worker w, jsonb_each_text(w.stats -> 'steps_stuck')
+        WHERE w.stopped_at IS NULL AND w.alive_until > now() GROUP BY key) x) AS steps_stuck,
     (SELECT COALESCE(jsonb_agg(stats), '[]') FROM worker WHERE stats <> '{}') AS stats
 """
 
@@ -90,6 +93,9 @@ class Gauges(Collector):
         yield _by("parley_deliveries_open", "Deliveries not settled.", "status", row["deliveries"])
         yield _by("parley_dead_letters", "Deliveries that died.", "endpoint", row["dead"])
         yield _by("parley_incidents_open", "Incidents nobody resolved.", "kind", row["incidents"])
+        yield _by(
+            "parley_steps_stuck", "Threads with a step nobody waits for.", "endpoint", row["steps_stuck"]
+        )
         yield from _of_workers(msgspec.json.decode(row["stats"]))
 
 

@@ -19,6 +19,7 @@ from app.bots import load_bot
 from app.conversation.ids import IdPools, Ids
 from app.conversation.pauses import Pauses
 from app.conversation.services import Services
+from app.conversation.step_threads import StepThreads
 from app.database.engine import WORKER, create_engine
 from app.endpoints import Endpoints
 from app.files.service import FileService
@@ -107,7 +108,8 @@ class _Process:
         engine = create_engine(self._url, WORKER, application="parley work")
         endpoints = self._endpoints.by_name()
         gateway = GatewayClient()
-        executor = ThreadPoolExecutor(self._settings.step_threads, thread_name_prefix="step")
+        executor = ThreadPoolExecutor(self._settings.step_threads, thread_name_prefix="transformer")
+        threads = StepThreads(self._settings.step_threads)
         ids = IdPools(
             session=Ids(engine, "session_id_seq"),
             dialog=Ids(engine, "dialog_id_seq"),
@@ -122,6 +124,7 @@ class _Process:
             endpoints=endpoints,
             bots=load_bot,
             executor=executor,
+            threads=threads,
             pauses=Pauses(engine, endpoints),
             files=FileService.open(self._endpoints.files, self._settings),
         )
@@ -148,6 +151,7 @@ class _Process:
         finally:
             listening.cancel()
             executor.shutdown(wait=False, cancel_futures=True)
+            threads.shutdown()
             await gateway.aclose()
             await engine.dispose()
             watchdog.cancel()

@@ -162,6 +162,7 @@ class Worker:
                 away = False
 
     async def _renew(self) -> None:
+        self._services.stats.steps_stuck = self._services.threads.stuck()
         async with self._services.engine.begin() as connection:
             await claims.renew(connection, self._id, self._lease, self._services.stats.to_json())
 

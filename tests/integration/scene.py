@@ -168,6 +168,7 @@ class Scene:
     state: ConversationState | None = None
     bots: dict[str, Bot] = field(default_factory=dict)
     conversation: str = "ID-0"
+    endpoint: str = "support"
 
     async def post(
         self, payload: dict[str, Any], *, at: datetime | None = None, received: datetime | None = None
@@ -182,19 +183,20 @@ class Scene:
                 await connection.execute(
                     text(
                         "INSERT INTO conversation (endpoint, external_id, due_at) "
-                        "VALUES ('support', :c, now()) "
+                        "VALUES (:endpoint, :c, now()) "
                         "ON CONFLICT (endpoint, external_id) DO UPDATE SET due_at = now() RETURNING id"
                     ),
-                    {"c": self.conversation},
+                    {"c": self.conversation, "endpoint": self.endpoint},
                 )
             ).scalar_one()
             row = await connection.execute(
                 text(
                     "INSERT INTO event (endpoint, event_id, conversation_id, type, body, body_sha256, "
                     "payload, received_at, at) "
-                    "VALUES ('support', :e, :c, :t, :b, :s, CAST(:p AS jsonb), :r, :at) RETURNING id"
+                    "VALUES (:endpoint, :e, :c, :t, :b, :s, CAST(:p AS jsonb), :r, :at) RETURNING id"
                 ),
                 {
+                    "endpoint": self.endpoint,
                     "e": f"event-{next(_arrivals)}",
                     "c": conversation,
                     "t": payload["eventType"],
@@ -235,7 +237,7 @@ class Scene:
                 self.worker = await claims.register(
                     connection, host="here", pid=1, started=0.0, lease=timedelta(seconds=60)
                 )
-            found = await claims.claim(connection, self.worker, {"support": 1}, [])
+            found = await claims.claim(connection, self.worker, {self.endpoint: 1}, [])
         if not found:
             return None
         async with self.engine.begin() as connection:

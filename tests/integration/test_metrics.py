@@ -34,6 +34,7 @@ async def test_waiting_events_dead_letters_workers_and_answers_are_told(
     for seconds in (0.02, 0.02, 3.0):
         stats.answered(seconds)
     stats.turns, stats.leases_lost = 3, 1
+    stats.steps_stuck = {"support": 3}
     lease = timedelta(seconds=15)
     async with engine.begin() as connection:
         for pid in (1, 2):
@@ -50,6 +51,7 @@ async def test_waiting_events_dead_letters_workers_and_answers_are_told(
     assert found["parley_deliveries_open[waiting]"] == 1
     assert found["parley_incidents_open[dead_letter]"] == 1
     assert (found["parley_workers_alive"], found["parley_workers_lost"]) == (2, 0)
+    assert found["parley_steps_stuck[support]"] == 6
     assert (found["parley_turns_total"], found["parley_leases_lost_total"]) == (6, 2)
     assert found["parley_answer_seconds_bucket[0.01]"] == 0
     assert found["parley_answer_seconds_bucket[0.025]"] == 4

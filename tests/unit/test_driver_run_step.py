@@ -7,7 +7,6 @@ import contextvars
 import functools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -16,6 +15,8 @@ import pytest
 
 from app.conversation.needs import StepCall
 from app.conversation.step import run_step
+from app.conversation.step_threads import EndpointThreads
+from tests.integration.scene import until
 
 
 def step(function: Callable[..., Any], *args: Any, **changes: Any) -> StepCall:
@@ -34,21 +35,21 @@ async def run(call: StepCall, pauses: list[float] | None = None) -> dict[str, An
     async def sleep(seconds: float) -> None:
         (pauses if pauses is not None else []).append(seconds)
 
-    return await run_step(call, executor=None, sleep=sleep, jitter=lambda: 1.0)
+    return await run_step(call, threads=EndpointThreads(4), sleep=sleep, jitter=lambda: 1.0)
 
 
-async def test_plain_functions_run_in_the_executor_and_async_ones_in_the_loop() -> None:
+async def test_plain_functions_run_in_a_thread_and_async_ones_in_the_loop() -> None:
     def plain() -> str:
         return threading.current_thread().name
 
     async def coroutine() -> str:
         return threading.current_thread().name
 
-    with ThreadPoolExecutor(1, thread_name_prefix="steps") as executor:
-        assert (await run_step(step(plain), executor=executor))["value"].startswith("steps")
-        own = threading.current_thread().name
-        for function in (coroutine, functools.partial(coroutine), lambda: coroutine(), Callable_()):
-            assert await run_step(step(function), executor=executor) == {"step": 4, "value": own}
+    threads = EndpointThreads(1, "support")
+    assert (await run_step(step(plain), threads=threads))["value"].startswith("step support")
+    own = threading.current_thread().name
+    for function in (coroutine, functools.partial(coroutine), lambda: coroutine(), Callable_()):
+        assert await run_step(step(function), threads=threads) == {"step": 4, "value": own}
 
 
 class Callable_:
@@ -187,3 +188,62 @@ async def test_a_cancelled_turn_leaves_no_result() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_thread_that_outlives_its_timeout_is_waited_for_instead_of_begun_beside_itself() -> None:
+    go = threading.Event()
+    begun: list[int] = []
+
+    def work() -> str:
+        begun.append(1)
+        go.wait(10)
+        return "late"
+
+    async def sleep(_: float) -> None:
+        go.set()
+
+    threads = EndpointThreads(4)
+    done = await run_step(step(work, timeout=0.05), threads=threads, sleep=sleep)
+    assert done == {"step": 4, "value": "late"}
+    assert len(begun) == 1
+    assert threads.stuck == 0
+
+
+async def test_a_step_that_hangs_for_good_takes_one_thread_and_is_counted_until_it_ends() -> None:
+    go = threading.Event()
+    begun: list[int] = []
+
+    def work() -> None:
+        begun.append(1)
+        go.wait(10)
+
+    threads = EndpointThreads(4)
+    done = await run_step(step(work, timeout=0.01), threads=threads, sleep=lambda _: asyncio.sleep(0))
+    assert done["error"]["type"] == "TimeoutError"
+    assert len(begun) == 1
+    assert threads.stuck == 1
+    go.set()
+    await until(lambda: threads.stuck == 0)
+
+
+async def test_a_step_that_waits_for_a_thread_when_its_turn_ends_is_never_begun() -> None:
+    go = threading.Event()
+    begun: list[str] = []
+
+    def work(name: str) -> None:
+        begun.append(name)
+        go.wait(10)
+
+    threads = EndpointThreads(1)
+    first = asyncio.create_task(run_step(step(work, "first"), threads=threads))
+    await until(lambda: begun)
+    second = asyncio.create_task(run_step(step(work, "second"), threads=threads))
+    await asyncio.sleep(0)
+    for task in (second, first):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert threads.stuck == 1
+    go.set()
+    assert (await run_step(step(lambda: 1), threads=threads))["value"] == 1
+    assert begun == ["first"]
