@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from app.conversation.file import File
+from app.conversation.where import is_ours
+from app.errors import ParleyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Finished:
 class Failed:
     """The bot raised, or did what can't work. `where` is the bot's `file:line`.
 
-    The error's own message may hold a user's text: tell `summary` instead.
+    The error's own message may hold a user's text, unless it is Parley's: tell `summary` instead.
     """
 
     error: BaseException
@@ -121,8 +123,11 @@ class Failed:
 
     @property
     def summary(self) -> str:
-        """The error's type and where, without its message."""
-        return f"{type(self.error).__name__} at {self.where}"
+        """The error's type and where; of what Parley refused also why, which holds nobody's text."""
+        summary = f"{type(self.error).__name__} at {self.where}"
+        if isinstance(self.error, ParleyError) and is_ours(self.error):
+            return f"{summary}: {self.error}"
+        return summary
 
 
 @dataclass(frozen=True, slots=True)

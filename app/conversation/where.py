@@ -27,6 +27,12 @@ def raised_in(error: BaseException) -> str:
     return _function(frames[-1]) if frames else ""
 
 
+def is_ours(error: BaseException) -> bool:
+    """Whether Parley made the error, rather than the bot or a library of its."""
+    raised = raised_in(error)
+    return not raised or raised.startswith("app.")
+
+
 def awaited(coroutine: Any, bot: Callable[..., Any]) -> tuple[str | None, str]:
     """What a suspended coroutine waits in (None: in the bot itself) and the bot's line that does."""
     return _last(_awaiting(coroutine), bot)

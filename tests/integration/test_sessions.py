@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.bot import Chat, StepFailed
+from app.bot import BotError, Chat, StepFailed
+from app.conversation.driver import Bot
 from tests.integration.scene import Scene, scene
 
 
@@ -125,6 +128,59 @@ async def test_a_bot_that_raises_is_never_silent(engine: AsyncEngine) -> None:
     row = (await play.rows("SELECT kind, detail::text FROM incident"))[0]
     assert row[0] == "bot_failed" and "secret" not in row[1]
     assert "secret" not in await play.value("SELECT error FROM dialog")
+
+
+async def sleeps(chat: Chat) -> None:
+    await asyncio.sleep(1)
+
+
+async def forgets_await(chat: Chat) -> None:
+    _ = chat.say("hello")
+
+
+async def says_nul(chat: Chat) -> None:
+    await chat.say("a\0b")
+
+
+async def says_too_much(chat: Chat) -> None:
+    for _ in range(51):
+        await chat.say("again")
+
+
+async def keeps_nan(chat: Chat) -> None:
+    chat.session["price"] = float("nan")
+    await chat.receive()
+
+
+async def raises_our_own(chat: Chat) -> None:
+    raise BotError("with a user's secret in it")
+
+
+@pytest.mark.parametrize(
+    ("bot", "told"),
+    [
+        (sleeps, "wrap it in chat.step"),
+        (forgets_await, "write `await` before each"),
+        (says_nul, "holds a NUL character"),
+        (says_too_much, "more than 50"),
+        (keeps_nan, "chat.session['price'] holds NaN"),
+        (raises_our_own, None),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:coroutine")
+async def test_a_bot_that_breaks_a_rule_is_told_which(
+    engine: AsyncEngine, bot: Bot, told: str | None
+) -> None:
+    play = scene(engine, bot, on_error={"message": "Sorry!"})
+    await play.says("hi")
+    await play.work()
+    error = await play.value("SELECT detail ->> 'error' FROM incident WHERE kind = 'bot_failed'")
+    assert error == await play.value("SELECT error FROM dialog")
+    assert error.startswith("BotError at tests/integration/test_sessions.py:")
+    if told is None:
+        assert "secret" not in error
+    else:
+        assert told in error
 
 
 async def old_version(chat: Chat) -> None:
