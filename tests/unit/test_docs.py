@@ -163,7 +163,7 @@ def test_every_variable_named_exists() -> None:
 async def reading() -> dict[str, Any]:
     """What the database would say of an empty installation."""
     counts = ("events_waiting", "oldest_event_seconds", "conversations_due", "conversations_open")
-    objects = dict.fromkeys(("deliveries", "dead", "incidents"), '{"x": 1}')
+    objects = dict.fromkeys(("deliveries", "dead", "incidents", "steps_stuck"), '{"x": 1}')
     rest = ("sessions_open", "workers_alive", "workers_lost")
     return {**dict.fromkeys((*counts, *rest), 0), **objects, "stats": "[]"}
 
