@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, NotFoundException
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from app.sandbox import schema
 from app.sandbox.control.common import API, ONE, conversation_view, find, message_view
 from app.sandbox.model import Message, Tenant
+from app.sandbox.rest.attachments import as_download
 from app.sandbox.world import World
 
 Since = Annotated[int, QueryParameter(ge=0, description="only what came after this number")]
@@ -79,6 +80,17 @@ async def messages(
     return schema.Messages([message_view(world, message) for message in look() or []], world.store.last_seq)
 
 
+@get(ONE + "/files/{file_id:str}")
+async def file(
+    conversation_id: FromPath[str], file_id: FromPath[str], world: NamedDependency[World]
+) -> Response[bytes]:
+    """A file's bytes, for as long as the file is kept: 8x8's links expire."""
+    found = find(world, conversation_id).attachments.get(file_id)
+    if found is None:
+        raise NotFoundException(f"there is no file {file_id}")
+    return as_download(found)
+
+
 @get(API + "/messages")
 async def all_messages(
     world: NamedDependency[World], since: Since = 0, limit: Limit = 10_000
@@ -101,4 +113,4 @@ def _tenant(world: World, identifier: str | None) -> Tenant:
     return tenant
 
 
-HANDLERS = [start, list_all, read, messages, all_messages]
+HANDLERS = [start, list_all, read, messages, file, all_messages]

@@ -2,7 +2,7 @@
 
 import { toast } from "./dom.js";
 
-const API = "/sandbox/api";
+export const API = "/sandbox/api";
 
 async function call(method, path, body) {
   const request = { method, headers: {} };
@@ -17,8 +17,14 @@ async function call(method, path, body) {
     throw new Error("The sandbox does not answer.");
   }
   const decoded = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(decoded.detail ?? `The sandbox answered ${answer.status}.`);
+  if (!answer.ok) throw new Error(reason(decoded) ?? `The sandbox answered ${answer.status}.`);
   return decoded;
+}
+
+/** Why a call was refused: the fields that are wrong where they are named, else in general. */
+function reason({ detail, extra }) {
+  if (!Array.isArray(extra) || !extra.length) return detail;
+  return extra.map((each) => (each.key ? `${each.key}: ${each.message}` : each.message)).join("; ");
 }
 
 export const get = (path) => call("GET", path);

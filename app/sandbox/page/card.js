@@ -10,14 +10,29 @@ let loading;
 function library() {
   loading ??= new Promise((resolve) => {
     const script = el("script", { src: LIBRARY });
-    script.addEventListener("load", () => resolve(globalThis.AdaptiveCards ?? null));
+    script.addEventListener("load", () => resolve(mended(globalThis.AdaptiveCards)));
     script.addEventListener("error", () => resolve(null));
     document.head.append(script);
   });
   return loading;
 }
 
-/** An element for a card. `submit(card, type, data)` is called when it is used; without it it can't be. */
+/** The library takes a number that isn't filled in for one out of its bounds. */
+function mended(cards) {
+  if (!cards) return null;
+  class NumberInput extends cards.NumberInput {
+    isValid() {
+      return this.isSet() ? super.isValid() : !this.isRequired;
+    }
+  }
+  cards.GlobalRegistry.elements.register("Input.Number", NumberInput);
+  return cards;
+}
+
+/**
+ * An element for a card. `submit(card, type, data, lock)` is called when it is used and resolves to what was sent;
+ * `lock` makes the card unusable (true) or usable again. Without `submit` the card can't be used.
+ */
 export function cardView(card, submit) {
   const box = el("div", { class: "card", role: "group", "aria-label": "Card" });
   const json = el(
@@ -43,7 +58,7 @@ function draw(cards, card, box, body, submit) {
   try {
     const adaptive = new cards.AdaptiveCard();
     adaptive.hostConfig = new cards.HostConfig(hostConfig());
-    adaptive.onExecuteAction = (action) => execute(cards, action, card, box, submit);
+    adaptive.onExecuteAction = (action) => execute(action, card, box, submit);
     adaptive.parse(card.content);
     body.replaceChildren(adaptive.render() ?? el("p", { text: "This card can't be drawn." }));
   } catch (error) {
@@ -52,13 +67,15 @@ function draw(cards, card, box, body, submit) {
   if (!submit || card.submitted || card.executed) used(box, card.submitted || card.executed ? "Sent" : "");
 }
 
-async function execute(cards, action, card, box, submit) {
+async function execute(action, card, box, submit) {
   const type = action.getJsonTypeName();
   if (type === "Action.OpenUrl") {
     const url = new URL(action.url, location.href);
     if (["https:", "http:"].includes(url.protocol)) window.open(url, "_blank", "noopener,noreferrer");
   } else if (type === "Action.Submit" || type === "Action.Execute") {
-    if (await submit(card, type, action.data ?? {})) used(box, "Sent");
+    const body = box.firstElementChild;
+    if (body.inert) return; // a second click of a double one
+    if (await submit(card, type, action.data ?? {}, (on) => (body.inert = on))) used(box, "Sent");
   }
 }
 
@@ -113,7 +130,17 @@ function hostConfig() {
       attention: style("var(--bad-soft)"),
       warning: style("var(--agent)"),
     },
-    actions: { maxActions: 10, buttonSpacing: 8, actionsOrientation: "horizontal", actionAlignment: "left" },
-    inputs: { label: { requiredInputs: { suffix: " *", suffixColor: "attention" } } },
+    // The space between buttons is the style sheet's: they wrap.
+    actions: {
+      maxActions: 10,
+      buttonSpacing: 0,
+      actionsOrientation: "horizontal",
+      actionAlignment: "left",
+      allowTitleToWrap: true,
+    },
+    inputs: {
+      label: { requiredInputs: { suffix: " *", suffixColor: "attention" } },
+      errorMessage: { color: "attention", size: "small" },
+    },
   };
 }

@@ -1,7 +1,8 @@
 // The customer's side.
 
 import { attempt, of, post } from "./api.js";
-import { byId, el, fit, keyed, options, sendOnEnter, stickToEnd } from "./dom.js";
+import { byId, el, fit, keepFocus, keyed, options, sendOnEnter, stickToEnd } from "./dom.js";
+import { drafts } from "./draft.js";
 import { holder, nameOf } from "./format.js";
 import { itemView, quickReplies } from "./message.js";
 import { on, select, state, tenantOf } from "./state.js";
@@ -13,6 +14,7 @@ const LARGEST_FILE = 20 * 1024 * 1024;
 let typing = null; // a timer while the customer types
 let shown = null; // the conversation the list is of
 let toEnd;
+let draft;
 
 export function setUp() {
   byId("chat-choice").addEventListener("change", (event) => attempt(() => select("chat", event.target.value)));
@@ -22,6 +24,7 @@ export function setUp() {
   byId("chat-text").addEventListener("input", noteTyping);
   sendOnEnter(byId("chat-text"));
   toEnd = stickToEnd(byId("chat-messages"));
+  draft = drafts(byId("chat-text"));
   for (const topic of ["conversations", "tenants", "selection"]) on(topic, showHead);
   for (const topic of ["messages", "selection"]) on(topic, showMessages);
 }
@@ -31,14 +34,22 @@ function showHead() {
   const pairs = all.map((one) => [one.id, `${nameOf(one)} · ${tenantOf(one)?.label ?? one.tenant} · ${one.channel}`]);
   options(byId("chat-choice"), pairs.length ? pairs : [["", "No conversation yet"]], state.chat ?? "");
   const one = state.conversations.get(state.chat);
-  for (const id of ["chat-text", "chat-file", "chat-leave"]) byId(id).disabled = !one;
-  byId("chat-form").querySelector("[type=submit]").disabled = !one;
-  byId("chat-leave").disabled = !one || one.state === "idle";
+  keepFocus(place, () => {
+    for (const id of ["chat-text", "chat-file"]) byId(id).disabled = !one;
+    byId("chat-form").querySelector("[type=submit]").disabled = !one;
+    byId("chat-leave").disabled = !one || one.state === "idle";
+  });
   byId("chat-facts").textContent = one
     ? [holder(one, tenantOf(one)), one.user.language, one.is_test && "test", one.id].filter(Boolean).join(" · ")
     : "";
   byId("chat-indicator").textContent = one ? indicator(one) : "";
 }
+
+/** Where the focus goes on to: the text, but on a touchscreen, where that brings up a keyboard, the messages. */
+const place = () => {
+  const text = byId("chat-text");
+  return text.disabled || matchMedia("(pointer: coarse)").matches ? byId("chat-messages") : text;
+};
 
 function indicator(one) {
   if (one.thinking) return "The bot is thinking…";
@@ -54,6 +65,7 @@ function showMessages() {
   keyed(list, items.length ? items : [{ key: "empty" }], (item) => item.key, make);
   offerNewestOnly(list, items);
   if (shown !== state.chat) toEnd();
+  draft.show(state.chat);
   shown = state.chat;
 }
 
@@ -68,34 +80,47 @@ function make(item) {
 /** Quick replies can be clicked until the customer has said something. */
 function offerNewestOnly(list, items) {
   const last = items.findLastIndex((item) => item.choice !== undefined || item.message?.author_type === "user");
-  items.forEach((item, index) => {
-    if (!item.message || !quickReplies(item.message).length) return;
-    const element = list.children[index];
-    for (const button of element.querySelectorAll(".replies button")) button.disabled = index < last;
-  });
+  keepFocus(place, () =>
+    items.forEach((item, index) => {
+      if (!item.message || !quickReplies(item.message).length) return;
+      const element = list.children[index];
+      for (const button of element.querySelectorAll(".replies button")) button.disabled = index < last;
+    }),
+  );
 }
 
-const choose = ({ title, payload }) => attempt(() => post(of(state.chat, "/user/quick-reply"), { title, payload }));
+const choose = ({ title, payload }, lock) => once("/user/quick-reply", { title, payload }, lock);
 
-const submit = (card, type, data) =>
-  attempt(() => post(of(state.chat, "/user/card"), { card_id: card.id, type, data }));
+const submit = (card, type, data, lock) => once("/user/card", { card_id: card.id, type, data }, lock);
+
+/** Do what can be done once: it is locked before it is sent, so that a double click is one; not if that fails. */
+async function once(path, body, lock) {
+  keepFocus(place, () => lock(true));
+  toEnd();
+  const done = await attempt(() => post(of(state.chat, path), body));
+  if (!done) lock(false);
+  return done;
+}
 
 async function send(event) {
   event.preventDefault();
   const area = byId("chat-text");
   const text = area.value.trim();
-  if (!text || !state.chat) return;
+  const id = state.chat;
+  if (!text || !id) return;
   area.value = "";
   fit(area);
   stopTyping();
-  const done = await attempt(() => post(of(state.chat, "/user/text"), { text }));
-  if (!done && !area.value) area.value = text;
+  toEnd();
+  const done = await attempt(() => post(of(id, "/user/text"), { text }));
+  if (!done) draft.put(id, text);
 }
 
 async function sendFile(event) {
   const [file] = event.target.files;
   event.target.value = "";
   if (!file) return;
+  toEnd();
   await attempt(async () => {
     if (file.size > LARGEST_FILE) throw new Error("Files of at most 20 MB can be sent.");
     const content = await base64(file);

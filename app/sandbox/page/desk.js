@@ -1,7 +1,8 @@
 // The agent's side: who waits, the chats, what was handed over.
 
 import { attempt, of, post } from "./api.js";
-import { byId, el, fit, keyed, options, sendOnEnter, stickToEnd } from "./dom.js";
+import { byId, el, fit, keepFocus, keyed, options, sendOnEnter, stickToEnd } from "./dom.js";
+import { drafts } from "./draft.js";
 import { clock, holder, nameOf } from "./format.js";
 import { itemView } from "./message.js";
 import { changed, on, select, state, tenantOf } from "./state.js";
@@ -12,12 +13,14 @@ const DETAILS = ["name", "email", "phone", "company", "caseId", "language", "use
 let typing = null;
 let shown = null; // the conversation the list is of
 let toEnd;
+let draft;
 
 export function setUp() {
   byId("desk-form").addEventListener("submit", send);
   byId("desk-text").addEventListener("input", noteTyping);
   sendOnEnter(byId("desk-text"));
   toEnd = stickToEnd(byId("desk-messages"));
+  draft = drafts(byId("desk-text"));
   byId("transfer").addEventListener("submit", transfer);
   byId("desk-leave").addEventListener("click", () => attempt(() => post(of(state.desk, "/agent/leave"))));
   byId("agent").addEventListener("change", () => changed("conversations"));
@@ -29,56 +32,57 @@ const agent = () => byId("agent").value.trim() || "agent-1";
 
 function showQueues() {
   const all = [...state.conversations.values()];
-  const parts = [];
+  const items = [];
   const own = all.filter((one) => one.agent);
-  if (own.length) parts.push(el("h3", { text: "Chats" }), ...own.map(chatView));
+  if (own.length) items.push(heading("Chats"), ...own.map(chatItem));
   for (const tenant of state.tenants) {
     for (const [id, name] of Object.entries(tenant.queues)) {
       const waiting = all.filter((one) => one.tenant === tenant.tenant && one.queue === id);
-      if (waiting.length)
-        parts.push(el("h3", { text: `${name} (${id}) · ${tenant.label}` }), ...waiting.map(waitingView));
+      if (waiting.length) items.push(heading(`${name} (${id}) · ${tenant.label}`), ...waiting.map(waitingItem));
     }
   }
-  if (!parts.length)
-    parts.push(
-      el("p", { class: "empty", text: "Nobody waits. A conversation shows up here when the bot hands it over." }),
-    );
-  const focused = document.activeElement?.closest?.(".waiting")?.dataset.id;
-  byId("queues").replaceChildren(...parts);
-  if (focused)
-    byId("queues")
-      .querySelector(`[data-id="${CSS.escape(focused)}"] button`)
-      ?.focus();
-}
-
-function entry(one, detail, ...more) {
-  const who = el("button", {
-    type: "button",
-    class: "who",
-    text: nameOf(one),
-    on: { click: () => attempt(() => select("desk", one.id)) },
-  });
-  return el(
-    "div",
-    { class: "waiting", data: { id: one.id }, "aria-current": state.desk === one.id },
-    who,
-    el("small", { text: detail }),
-    ...more,
+  if (!items.length) items.push({ key: "nobody", make: nobody });
+  keepFocus(place, () =>
+    keyed(
+      byId("queues"),
+      items,
+      (item) => item.key,
+      (item) => item.make(),
+      (element, item) => item.id && element.setAttribute("aria-current", String(state.desk === item.id)),
+    ),
   );
 }
 
-const chatView = (one) => entry(one, `${one.agent} · ${one.channel}`);
+const heading = (text) => ({ key: `heading ${text}`, make: () => el("h3", { text }) });
 
-function waitingView(one) {
+const nobody = () =>
+  el("p", { class: "empty", text: "Nobody waits. A conversation shows up here when the bot hands it over." });
+
+/** One conversation of the list; made anew only when it reads differently, so that a click meets what it aims at. */
+function entry(one, detail, more = () => []) {
+  const name = nameOf(one);
+  const look = () => attempt(() => select("desk", one.id));
+  const make = () =>
+    el(
+      "div",
+      { class: "waiting" },
+      el("button", { type: "button", class: "who", text: name, on: { click: look } }),
+      el("small", { text: detail }),
+      more(),
+    );
+  return { key: JSON.stringify([one.id, name, detail]), id: one.id, make };
+}
+
+const chatItem = (one) => entry(one, `${one.agent} · ${one.channel}`);
+
+function waitingItem(one) {
   const accept = () =>
     attempt(async () => {
       await post(of(one.id, "/agent/accept"), { agent: agent() });
       await select("desk", one.id);
       byId("desk-text").focus();
     });
-  return entry(
-    one,
-    one.channel,
+  return entry(one, one.channel, () =>
     el("button", { type: "button", class: "primary small", text: "Accept", on: { click: accept } }),
   );
 }
@@ -87,10 +91,12 @@ function showChat() {
   const one = state.conversations.get(state.desk);
   const tenant = tenantOf(one);
   const mine = Boolean(one?.agent);
-  byId("desk-text").disabled = !mine;
-  byId("desk-form").querySelector("[type=submit]").disabled = !mine;
-  byId("desk-form").hidden = byId("transfer").hidden = !one;
-  for (const control of byId("transfer").elements) control.disabled = !mine;
+  keepFocus(place, () => {
+    byId("desk-text").disabled = !mine;
+    byId("desk-form").querySelector("[type=submit]").disabled = !mine;
+    byId("desk-form").hidden = byId("transfer").hidden = !one;
+    for (const control of byId("transfer").elements) control.disabled = !mine;
+  });
   options(
     byId("transfer-queue"),
     Object.entries(tenant?.queues ?? {}).map(([id, name]) => [id, `${name} (${id})`]),
@@ -99,16 +105,23 @@ function showChat() {
   showAbout(one, tenant);
 }
 
+/** Where the focus goes on to when a chat is over: who waits, else the transcript. */
+const place = () => byId("queues").querySelector("button.primary") ?? byId("desk-messages");
+
 /** Who this is and what was handed over; open or closed as it was. */
 function showAbout(one, tenant) {
   const box = byId("desk-about");
-  if (!one) return box.replaceChildren();
+  if (!one) {
+    box.replaceChildren();
+    return;
+  }
   const properties = Array.isArray(one.user.additionalProperties) ? one.user.additionalProperties : [];
   const known = DETAILS.filter((name) => one.user[name]).map((name) => [name, one.user[name]]);
   known.push(["channel", `${one.channel}, ${holder(one, tenant)}, since ${clock(one.created_at)}`]);
   if (one.post_agent_assignment) known.push(["afterwards", "back to the bot"]);
   const open = box.querySelector("details")?.open ?? true;
-  return box.replaceChildren(
+  const focused = box.contains(document.activeElement);
+  box.replaceChildren(
     el(
       "details",
       { class: "about", open },
@@ -116,6 +129,7 @@ function showAbout(one, tenant) {
       el("div", { class: "about-parts" }, facts("Customer", known), facts("Handed over", handedOver(properties))),
     ),
   );
+  if (focused) box.querySelector("summary").focus();
 }
 
 const handedOver = (properties) =>
@@ -132,6 +146,7 @@ function showMessages() {
   if (shown !== state.desk) keyed(list, [], (item) => item.key);
   keyed(list, items, (item) => item.key, make);
   if (shown !== state.desk) toEnd();
+  draft.show(state.desk);
   shown = state.desk;
 }
 
@@ -145,13 +160,15 @@ async function send(event) {
   event.preventDefault();
   const area = byId("desk-text");
   const text = area.value.trim();
-  if (!text || !state.desk) return;
+  const id = state.desk;
+  if (!text || !id) return;
   area.value = "";
   fit(area);
   clearTimeout(typing);
   typing = null;
-  const done = await attempt(() => post(of(state.desk, "/agent/text"), { text }));
-  if (!done && !area.value) area.value = text;
+  toEnd();
+  const done = await attempt(() => post(of(id, "/agent/text"), { text }));
+  if (!done) draft.put(id, text);
 }
 
 async function transfer(event) {

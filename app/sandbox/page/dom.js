@@ -57,6 +57,17 @@ export function options(select, pairs, chosen = select.value) {
   if (pairs.some(([value]) => value === chosen)) select.value = chosen;
 }
 
+/**
+ * Do something that may take away or disable what has the focus; then the focus goes to what `next` gives, so
+ * that the keyboard is never left without a place.
+ */
+export function keepFocus(next, act) {
+  const before = document.activeElement;
+  act();
+  if (before && before !== document.body && (!before.isConnected || before.matches(":disabled, [inert] *")))
+    next()?.focus();
+}
+
 /** Tell of a mistake; it goes away by itself, or by a click. */
 export function toast(text) {
   const shown = el("div", { class: "toast", text, on: { click: () => shown.remove() } });

@@ -79,12 +79,17 @@ function meaning(status) {
 function signature(record) {
   const jws = record.headers["x-8x8-signature"];
   if (!jws) return record.attempts.length ? "none" : "not sent yet";
-  const answered = record.attempts.at(-1)?.status;
-  const verdict = answered === 401 ? "not accepted by the endpoint" : answered === null ? "no answer" : "accepted";
   const bad = record.faults.includes("webhook_bad_signature") ? ", the first by an unpublished key (fault)" : "";
   const key = keyId(jws);
   const known = state.keys.published.includes(key) ? "published" : "no longer published";
-  return `RS256 by key ${key} (${known})${bad}: ${verdict}`;
+  return `RS256 by key ${key} (${known})${bad}: ${verdict(record.attempts.at(-1)?.status)}`;
+}
+
+/** What an answer says of the signature: only an endpoint that took the event has found it good. */
+function verdict(answered) {
+  if (answered === undefined || answered === null) return "no answer";
+  if (answered === 401) return "not accepted by the endpoint";
+  return answered < 300 ? "accepted" : `not known, the answer was ${answered}`;
 }
 
 function keyId(jws) {

@@ -69,7 +69,7 @@ export function setUpForm(form, add) {
     kind,
     Object.entries(KINDS).map(([name, [text]]) => [name, text]),
   );
-  const fields = el("div", { class: "presets" });
+  const fields = el("div", { class: "fields" });
   const only = el("input", { type: "checkbox", name: "only" });
   kind.addEventListener("change", () => showFields(fields, kind.value));
   form.append(

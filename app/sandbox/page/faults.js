@@ -1,7 +1,7 @@
 // The faults panel: what can be made to go wrong.
 
 import { attempt, get, post, put, remove } from "./api.js";
-import { byId, el, keyed } from "./dom.js";
+import { byId, el, keepFocus, keyed } from "./dom.js";
 import { setUpForm } from "./faultform.js";
 import { changed, on, state } from "./state.js";
 
@@ -17,6 +17,8 @@ const PRESETS = [
   ["Bad signature once", { kind: "webhook_bad_signature", count: 1 }],
   ["Key service fails, 30 s", { kind: "jwk_error", status: 500, for_seconds: 30 }],
 ];
+
+const KEY_SHOWN = 8; // characters
 
 export function setUp() {
   byId("faults-presets").append(
@@ -36,9 +38,15 @@ const add = (fault) => attempt(() => post("/faults", fault));
 
 function show() {
   const items = state.faults.length ? [...state.faults].reverse() : [{ id: "none" }];
-  keyed(byId("faults-active"), items, (each) => each.id, make, update);
+  const list = byId("faults-active");
+  const next = () => list.querySelector("button") ?? byId("faults-off");
+  keepFocus(next, () => keyed(list, items, (each) => each.id, make, update));
+  const active = state.faults.filter((each) => each.active).length;
+  byId("faults-on").textContent = active ? `${active} on` : "";
   const { current, published } = state.keys;
-  byId("keys-text").textContent = `Signing with key ${current}; ${published.length} published.`;
+  const text = byId("keys-text");
+  text.textContent = `Key ${current.slice(0, KEY_SHOWN)}… · ${published.length} published`;
+  text.title = `Signing with key ${current}`;
 }
 
 function make(each) {

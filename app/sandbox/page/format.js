@@ -9,6 +9,9 @@ export function took(ms) {
   return ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
+/** So many of something. */
+export const counted = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
+
 /** A number of bytes. */
 export function size(bytes) {
   if (bytes < 1024) return `${bytes} B`;

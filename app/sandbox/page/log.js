@@ -2,7 +2,7 @@
 
 import { attempt, post } from "./api.js";
 import { byId, el, keyed } from "./dom.js";
-import { clock, nameOf, took } from "./format.js";
+import { clock, counted, nameOf, took } from "./format.js";
 import { callDetail, webhookDetail } from "./entry.js";
 import { on, state } from "./state.js";
 
@@ -28,9 +28,9 @@ function show() {
   announce(wanted);
 }
 
-/** Refused by the gateway, or by the endpoint. A webhook on its way that failed once is only late. */
+/** Refused or failed, by the gateway, a fault or the endpoint. A webhook on its way that failed once is only late. */
 export function isBad({ kind, record }) {
-  if (kind === "call") return record.refused || record.status === null || record.status >= 500;
+  if (kind === "call") return record.status === null || record.status >= 400;
   return (
     record.outcome === "given_up" ||
     record.attempts.some((each) => each.status !== null && each.status >= 400 && each.status < 500)
@@ -40,7 +40,10 @@ export function isBad({ kind, record }) {
 function make(entry) {
   if (entry.key === "empty")
     return el("li", { class: "empty", text: "Nothing yet. Webhooks and REST calls show up here as they happen." });
-  const box = el("details", {}, el("summary"), el("div", { class: "detail" }));
+  const send = () => sendAgain(item);
+  const again = el("button", { type: "button", class: "small", text: "Send again", on: { click: send } });
+  const detail = el("div", { class: "detail" }, el("div", { class: "row" }, again), el("div", { class: "parts" }));
+  const box = el("details", {}, el("summary"), detail);
   const item = el("li", { class: "entry" }, box);
   box.addEventListener("toggle", () => fill(item));
   return item;
@@ -60,14 +63,8 @@ function update(item, entry) {
 function fill(item) {
   const box = item.firstElementChild;
   if (!box.open) return;
-  const again = el("button", {
-    type: "button",
-    class: "small",
-    text: "Send again",
-    on: { click: () => sendAgain(item) },
-  });
-  const detail = item.kind === "webhook" ? webhookDetail(item.entry) : callDetail(item.entry);
-  box.lastElementChild.replaceChildren(el("div", { class: "row" }, again), ...detail);
+  const parts = item.kind === "webhook" ? webhookDetail(item.entry) : callDetail(item.entry);
+  box.querySelector(".parts").replaceChildren(...parts);
 }
 
 function sendAgain(item) {
@@ -88,13 +85,15 @@ function webhookLine(record) {
     el("time", { text: clock(record.created_at) }),
     el("span", { class: "way", text: "webhook" }),
     el("span", { class: "what", text: `${record.event_type}${about(record)}` }),
-    who(record.conversation),
     ...faultChips(record),
-    record.retries ? chip(`${record.retries} ${record.retries === 1 ? "retry" : "retries"}`, "warn") : null,
-    outcomeChip(record, last),
+    record.retries ? chip(counted(record.retries, "retry", "retries"), "warn") : null,
+    who(record.conversation),
+    outcome(outcomeChip(record, last)),
     el("span", { class: "took", text: last ? took(last.duration_ms) : "" }),
   ];
 }
+
+const outcome = (shown) => el("span", { class: "outcome" }, shown);
 
 function outcomeChip(record, last) {
   const names = { no_webhook: "no webhook", given_up: "given up", dropped: "dropped", pending: "on its way" };
@@ -110,7 +109,8 @@ function about(record) {
     const word = data.state ?? data.change ?? data.queueName ?? data.name ?? (data.isEcho ? "echo" : data.sender?.type);
     const text = data.text ? `“${data.text}”` : "";
     const files = (data.attachments ?? []).map((file) => file.fileName);
-    return [word, text, ...files]
+    const cards = data.cards?.length && counted(data.cards.length, "card");
+    return [word, text, ...files, cards]
       .filter(Boolean)
       .map((part) => ` · ${part}`)
       .join("");
@@ -120,19 +120,44 @@ function about(record) {
 }
 
 function callLine(record) {
-  const path = record.path.replace("/chat-gateway/v1", "").replace(record.conversation ?? " ", "…");
   return [
     el("time", { text: clock(record.at) }),
     el("span", { class: "way call", text: "REST" }),
-    el("span", { class: "what", text: `${record.method} ${path}` }),
-    who(record.conversation),
+    el("span", { class: "what", text: `${record.method} ${target(record)}${asked(record)}` }),
     ...faultChips(record),
-    chip(
-      record.refused ? `refused ${record.status}` : String(record.status ?? "cut"),
-      record.status !== null && record.status < 300 ? "ok" : "bad",
+    who(record.conversation),
+    outcome(
+      chip(
+        record.refused ? `refused ${record.status}` : String(record.status ?? "cut"),
+        record.status !== null && record.status < 300 ? "ok" : "bad",
+      ),
     ),
     el("span", { class: "took", text: took(record.duration_ms) }),
   ];
+}
+
+/** What of the conversation is called; the whole path for what belongs to none. */
+function target({ path, conversation }) {
+  const [, rest] = conversation ? path.split(`/conversations/${conversation}`) : [];
+  return rest === undefined ? path.replace("/chat-gateway/v1", "") : rest.slice(1) || "conversation";
+}
+
+/** A word or two on what the call asks for. */
+function asked({ request_body }) {
+  try {
+    const { text, cards, attachments, assignment } = JSON.parse(request_body);
+    return [
+      assignment && `${assignment.type ?? "queue"} ${assignment.id}`,
+      text && `“${text}”`,
+      cards?.length && counted(cards.length, "card"),
+      attachments?.length && counted(attachments.length, "file"),
+    ]
+      .filter(Boolean)
+      .map((part) => ` · ${part}`)
+      .join("");
+  } catch {
+    return "";
+  }
 }
 
 /** Refused calls are told to those who can't see the red. */

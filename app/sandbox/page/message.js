@@ -1,10 +1,12 @@
 // One item of a chat: a message with its files and cards, a choice, or a note.
 
 import { cardView } from "./card.js";
+import { API, of } from "./api.js";
 import { el } from "./dom.js";
 import { clock, size } from "./format.js";
 
 const QUICK_REPLIES = "application/8x8.quick.replies";
+const SHOWN = /^image\/(png|jpeg|gif|webp|avif|bmp)$/i; // not SVG: what users send is served as bytes without a type
 const NAMES = { user: "Customer", bot: "Bot", agent: "Agent" };
 
 /** The quick replies of a message: [{title, payload}]. */
@@ -17,7 +19,7 @@ export function quickReplies(message) {
 
 /**
  * An element for an item of a timeline. `side`: whose messages stand on the right (user, agent).
- * `acts`: {choose(reply), submit(card, type, data)}; without it nothing can be clicked.
+ * `acts`: {choose(reply, lock), submit(card, type, data, lock)}; without it nothing can be clicked.
  */
 export function itemView(item, side, acts) {
   if (item.note !== undefined) return el("li", { class: "note", text: `${item.note} · ${clock(item.at)}` });
@@ -29,7 +31,7 @@ export function itemView(item, side, acts) {
     "li",
     { class: `message ${message.author_type}${own ? " own" : ""}`, data: { author: message.author_type } },
     message.text ? el("div", { class: "bubble", text: message.text }) : null,
-    message.attachments.map(attachmentView),
+    message.attachments.map((file) => attachmentView(message, file)),
     message.cards.filter((card) => card.content_type !== QUICK_REPLIES).map((card) => cardView(card, acts?.submit)),
     repliesView(message, acts),
     el("p", { class: "meta", text: `${own ? "You" : who} · ${clock(message.created_at)}` }),
@@ -49,16 +51,19 @@ function choiceView(item, side) {
 function repliesView(message, acts) {
   const replies = quickReplies(message);
   if (!replies.length) return null;
+  const lock = (on) => (group.disabled = on);
   const buttons = replies.map((reply) =>
-    el("button", { type: "button", text: reply.title, disabled: !acts, on: { click: () => acts.choose(reply) } }),
+    el("button", { type: "button", text: reply.title, on: { click: () => acts.choose(reply, lock) } }),
   );
-  return el("div", { class: "replies", role: "group", "aria-label": "Quick replies" }, buttons);
+  const group = el("fieldset", { class: "replies", "aria-label": "Quick replies", disabled: !acts }, buttons);
+  return group;
 }
 
-function attachmentView(file) {
-  const here = new URL(file.url, location.href);
-  const href = here.pathname + here.search;
+/** By the control API: its addresses stay good, 8x8's links expire. */
+function attachmentView(message, file) {
+  const href = API + of(message.conversation, `/files/${encodeURIComponent(file.id)}`);
   const link = el("a", { href, download: file.file_name, text: `${file.file_name} (${size(file.size)})` });
-  const image = file.content_type.startsWith("image/") ? el("img", { src: href, alt: file.file_name }) : null;
+  const image = SHOWN.test(file.content_type) ? el("img", { src: href, alt: file.file_name }) : null;
+  image?.addEventListener("error", () => image.remove());
   return el("div", { class: "attachment" }, image, link);
 }

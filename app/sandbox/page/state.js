@@ -42,9 +42,34 @@ function tellAll() {
   for (const listener of wanted) listener();
 }
 
-/** Load everything anew. */
+let loading = null; // what the stream told while everything is being loaded
+
+/** Take in a change now, and once more after what is being loaded: that may be older. */
+export function take(act) {
+  act();
+  loading?.push(act);
+}
+
+/** Load everything anew. Resolves to false when that was begun once more meanwhile. */
 export async function reload() {
-  const [tenants, conversations, webhooks, calls, faults, keys] = await Promise.all([
+  const told = (loading = []);
+  try {
+    const found = await everything();
+    if (told !== loading) return false;
+    replace(found);
+    for (const part of ["chat", "desk"]) if (!state.conversations.has(state[part])) state[part] = null;
+    await Promise.all([...new Set([state.chat, state.desk])].filter(Boolean).map(open));
+    if (told !== loading) return false;
+    for (const act of told) act();
+  } finally {
+    if (told === loading) loading = null;
+  }
+  for (const topic of ["tenants", "conversations", "messages", "log", "faults", "selection"]) changed(topic);
+  return true;
+}
+
+const everything = () =>
+  Promise.all([
     api.get("/tenants"),
     api.get("/conversations?limit=300"),
     api.get("/webhooks?limit=300"),
@@ -52,6 +77,8 @@ export async function reload() {
     api.get("/faults"),
     api.get("/keys"),
   ]);
+
+function replace([tenants, conversations, webhooks, calls, faults, keys]) {
   state.tenants = tenants.tenants;
   state.conversations = new Map(conversations.conversations.reverse().map((one) => [one.id, one]));
   state.log = new Map();
@@ -61,9 +88,7 @@ export async function reload() {
   state.keys = keys;
   state.messages.clear();
   state.happenings.clear();
-  for (const part of ["chat", "desk"]) if (!state.conversations.has(state[part])) state[part] = null;
-  await Promise.all([...new Set([state.chat, state.desk])].filter(Boolean).map(open));
-  for (const topic of ["tenants", "conversations", "messages", "log", "faults", "selection"]) changed(topic);
+  opened.clear();
 }
 
 /** Load faults and keys anew. */
@@ -77,20 +102,36 @@ export async function reloadFaults() {
 /** Show a conversation in the `chat` or at the `desk` (null: none). Resolves when it is shown. */
 export async function select(part, id) {
   state[part] = id;
-  if (id) await open(id);
-  changed("selection");
-  await changed("messages");
+  try {
+    if (id) await open(id);
+  } finally {
+    changed("selection");
+    await changed("messages");
+  }
 }
 
-async function open(id) {
-  if (state.messages.has(id)) return;
+const opened = new Map(); // conversations whose messages were asked for: id → promise
+
+function open(id) {
+  if (!opened.has(id)) {
+    const asked = load(id).catch((error) => {
+      if (opened.get(id) === asked) opened.delete(id); // so that it is tried again
+      throw error;
+    });
+    opened.set(id, asked);
+  }
+  return opened.get(id);
+}
+
+/** What the stream tells of meanwhile is kept: it is newer. */
+async function load(id) {
   const messages = new Map();
   const happenings = new Map();
   state.messages.set(id, messages);
   state.happenings.set(id, happenings);
   const query = `conversation=${encodeURIComponent(id)}&limit=1000`;
   const [page, log] = await Promise.all([api.get(api.of(id, "/messages")), api.get(`/webhooks?${query}`)]);
-  for (const message of page.messages) messages.set(message.id, message);
+  for (const message of page.messages) if (!messages.has(message.id)) messages.set(message.id, message);
   for (const record of log.webhooks) if (!happenings.has(record.event_id)) happenings.set(record.event_id, record);
 }
 

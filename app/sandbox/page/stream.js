@@ -1,27 +1,40 @@
 // One stream of changes from the sandbox; the browser opens it again when it breaks.
 
 import { byId } from "./dom.js";
-import { changed, logged, reload, reloadFaults, state } from "./state.js";
+import { changed, logged, reload, reloadFaults, state, take } from "./state.js";
+
+const AGAIN = 2000; // milliseconds after which loading is tried again
 
 const timers = new Map();
 
 /** Follow the sandbox for as long as the page is open. */
 export function follow() {
   const source = new EventSource("/sandbox/api/stream");
-  const take = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data).data));
-  const anew = () =>
-    reload().then(
-      () => show("on", "Live"),
-      () => show("off", "The sandbox does not answer"),
-    );
+  const hear = (name, act) =>
+    source.addEventListener(name, (event) => {
+      const { data } = JSON.parse(event.data);
+      take(() => act(data));
+    });
   source.addEventListener("hello", anew);
   source.addEventListener("reset", anew);
   source.addEventListener("faults", () => reloadFaults().catch(() => {}));
   source.addEventListener("error", () => show("off", "Not connected, trying again…"));
-  take("conversation", takeConversation);
-  take("message", takeMessage);
-  take("webhook", (record) => takeRecord("webhook", record));
-  take("call", (record) => takeRecord("call", record));
+  hear("conversation", takeConversation);
+  hear("message", takeMessage);
+  hear("webhook", (record) => takeRecord("webhook", record));
+  hear("call", (record) => takeRecord("call", record));
+}
+
+let trying = null;
+
+async function anew() {
+  clearTimeout(trying);
+  try {
+    if (await reload()) show("on", "Live");
+  } catch {
+    show("off", "The sandbox does not answer, trying again…");
+    trying = setTimeout(anew, AGAIN);
+  }
 }
 
 function show(className, text) {
