@@ -36,7 +36,7 @@ def note(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning) -> str:
         case gateway.StateChange():
             return state_change(draft, event, meaning)
         case gateway.MemberChange(member_type="user", change="left"):
-            _over(draft, "user_left")
+            _over(draft, event, "user_left")
             return "noted"
         case gateway.Queued() | gateway.MemberChange() | gateway.Transfer():
             follow(draft, event, meaning)
@@ -112,7 +112,7 @@ def state_change(draft: Draft, event: WaitingEvent, meaning: gateway.StateChange
     if is_test(meaning):
         columns["is_test"] = True
     if meaning.state == "idle":
-        _over(draft, "idle")
+        _over(draft, event, "idle")
     else:
         follow(draft, event, meaning, news=news)
     return "noted"
@@ -138,9 +138,9 @@ def _shows_a_human(state: ConversationState, event: WaitingEvent, meaning: gatew
     return takes_over(state, event, meaning, news)
 
 
-def _over(draft: Draft, reason: str) -> None:
+def _over(draft: Draft, event: WaitingEvent, reason: str) -> None:
     """The session ends; but where a handover ended with it, the dialog hears of that first."""
-    if not conversation_over(draft, reason):
+    if not conversation_over(draft, event, reason):
         draft.end_session(reason)
 
 

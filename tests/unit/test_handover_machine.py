@@ -60,6 +60,8 @@ STORIES = {
     "an agent without an id": (["queued", "joined", "left", "looked:script"], "completed", 0),
     "given back to the script": (["queued", "joined:a", "returned"], "completed", 0),
     "a script says nothing while it waits": (["returned", "queued", "returned"], "queued", 0),
+    "over with an agent": (["queued", "joined:a", "over", "wrote:a"], "completed", 0),
+    "over while it waits": (["queued", "over", "joined:a"], "cancelled", 0),
     "cancelled while waiting": (["queued", "ended:cancelled", "joined:a"], "cancelled", 0),
 }
 
@@ -90,6 +92,7 @@ kinds = st.sampled_from(
         "looked:queue",
         "looked:agent",
         "looked:script",
+        "over",
         "ended:cancelled",
         "ended:timed_out",
     ]

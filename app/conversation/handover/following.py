@@ -177,15 +177,16 @@ def end(draft: Draft, handover: HandoverState, status: str, reason: str) -> None
     _ended(draft, handover, status, reason)
 
 
-def conversation_over(draft: Draft, reason: str) -> bool:
+def conversation_over(draft: Draft, event: WaitingEvent, reason: str) -> bool:
     """The user left, or the conversation fell idle: so ends the handover, and else the session.
 
-    True where the dialog has the handover's outcome to get first: see `last_words`.
+    True where the dialog has the handover's outcome to get first: see `last_words`. What an agent did before
+    the event still belongs to the handover when it is told later.
     """
     handover = draft.state.handover
     if handover is not None and handover.machine.open:
-        status = "completed" if handover.machine.status == "active" else "cancelled"
-        _ended(draft, handover, status, reason)
+        at = max(event.at, _newest(handover))
+        apply(draft, handover, Signal("over", at, reason=reason), event_id=event.id)
     return outcome_due(draft.state)
 
 

@@ -38,7 +38,8 @@ class Signal:
 
     kind: queued · joined (or wrote: an agent is there) · left · transfer · what CONVERSATION_UPDATE says of
     the assignment, which it repeats on any change: enqueued, assigned, returned (to a script) · looked (the
-    wait after a `left` is over; `value`: who has it now) · ended (`value`: the status, `reason`).
+    wait after a `left` is over; `value`: who has it now) · over (8x8 says that the conversation is: `reason`)
+    · ended (by us; `value`: the status, `reason`).
     """
 
     kind: str
@@ -146,6 +147,9 @@ def _after(machine: Machine, signal: Signal) -> Machine:
             return _ended(machine, "completed", signal.reason, machine.leaving_since or signal.at)
         case "looked":
             return _looked(machine, signal)
+        case "over":
+            status = "completed" if machine.status == "active" else "cancelled"
+            return _ended(machine, status, signal.reason, machine.leaving_since or signal.at)
         case "ended" if signal.value in ENDS:
             left = machine.leaving_since if signal.value == "completed" else None
             return _ended(machine, signal.value, signal.reason, left or signal.at)

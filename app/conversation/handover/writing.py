@@ -32,7 +32,7 @@ def apply(draft: Draft, handover: HandoverState, signal: Signal, *, event_id: in
             {
                 "handover_id": handover.id,
                 "at": signal.at,
-                "cause": signal.kind if signal.kind != "ended" else (signal.reason or "ended"),
+                "cause": (signal.reason if signal.kind in ("over", "ended") else None) or signal.kind,
                 "status": machine.status,
                 "agent_id": signal.agent,
                 "event_id": event_id,
