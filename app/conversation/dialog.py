@@ -13,9 +13,10 @@ import structlog
 from app.conversation.chosen import as_choice
 from app.conversation.draft import Draft
 from app.conversation.driver import DialogStart, Driver
-from app.conversation.handover.following import end, last_words, outcome_due, user_wrote
+from app.conversation.handover.following import end, user_wrote
 from app.conversation.handover.opening import apologise, ask
 from app.conversation.handover.packet import with_note
+from app.conversation.handover.returning import last_words, outcome_due
 from app.conversation.inputs import Input, meaning_of
 from app.conversation.journal import Entry, is_said
 from app.conversation.needs import Diverged, Failed, Finished, Handover, Need, Receive

@@ -21,13 +21,9 @@ from app.conversation.draft import Draft
 from app.conversation.driver import Driver
 from app.conversation.files_out import FilesOut
 from app.conversation.handover import asking
-from app.conversation.handover.following import (
-    due_timers,
-    give_outcome,
-    may_tell_bot,
-    outcome_due,
-    time_passed,
-)
+from app.conversation.handover.clocks import due_timers, time_passed
+from app.conversation.handover.following import may_tell_bot
+from app.conversation.handover.returning import give_outcome, outcome_due
 from app.conversation.ids import RESERVED
 from app.conversation.inputs import (
     Input,

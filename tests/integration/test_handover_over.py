@@ -1,4 +1,4 @@
-"""The conversation is over for 8x8: the user left, or it fell idle. What an agent did before is told later."""
+"""The conversation is over for 8x8: the user left, or it fell idle. What agents did before is told later."""
 
 from __future__ import annotations
 

@@ -6,37 +6,29 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.conversation.draft import Draft
-from app.conversation.handover.asking import Told
-from app.conversation.handover.machine import LEFT_WAIT, Signal
+from app.conversation.handover.machine import Signal
 from app.conversation.handover.opening import (
     CANCEL,
     accepted_message,
-    assignment,
     taken_over,
     watch_inactivity,
 )
-from app.conversation.handover.writing import UNHEARD_AFTER, apply, outcome, save, tell_user
+from app.conversation.handover.returning import outcome_due
+from app.conversation.handover.writing import apply, newest, save
 from app.conversation.journal import Entry
 from app.conversation.privacy.heard import hear
-from app.conversation.privacy.sanitize import clean_input
 from app.conversation.state import (
     ConversationState,
-    DialogState,
     EndedHandover,
     HandoverState,
-    TimerState,
     WaitingEvent,
 )
 from app.gateway import meaning as gateway
 
-#: A conversation that can't be read after an agent left is taken to be over after so many looks: a minute.
-#: Looks are counted, since 8x8's clock says when the agent left and ours when we look.
-MOST_LOOKS = 20
 #: After a handover was ended from here, an agent who is still there takes nothing over for so long.
 ON_THE_WAY_OUT = timedelta(seconds=30)
 #: Messages that a handover's outcome holds.
 MOST_MESSAGES = 500
-_TIMERS = ("handover_left", "handover_timeout", "handover_failed", "handover_unheard", "inactivity")
 
 
 def signal_of(meaning: gateway.Meaning, at: datetime) -> Signal | None:
@@ -67,7 +59,7 @@ def follow(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning, *, news:
         return
     handover = draft.state.handover
     if handover is not None and handover.machine.open:
-        _advance(draft, handover, signal, event.id)
+        advance(draft, handover, signal, event.id)
         return
     if _is_a_human(draft.state, event, signal, news=news):
         taken_over(draft, signal)
@@ -93,7 +85,8 @@ def of_the_last(ended: EndedHandover | None, event: WaitingEvent) -> bool:
     return ended.taken_back and event.received_at < ended.ended_at + ON_THE_WAY_OUT
 
 
-def _advance(draft: Draft, handover: HandoverState, signal: Signal, event_id: int | None) -> None:
+def advance(draft: Draft, handover: HandoverState, signal: Signal, event_id: int | None = None) -> None:
+    """Take a signal into account, and tell the bot where it has a handler for what it led to."""
     before = handover.machine.status
     machine = apply(draft, handover, signal, event_id=event_id)
     if machine.status != before and machine.status in ("queued", "active"):
@@ -174,7 +167,7 @@ def end(draft: Draft, handover: HandoverState, status: str, reason: str) -> None
     back = draft.endpoint.handover.return_assignment
     if back is not None:
         draft.deliver("return", {"assignment": back.model_dump(), "handover": handover.id})
-    _ended(draft, handover, status, reason)
+    ended(draft, handover, status, reason)
 
 
 def conversation_over(draft: Draft, event: WaitingEvent, reason: str) -> bool:
@@ -185,123 +178,12 @@ def conversation_over(draft: Draft, event: WaitingEvent, reason: str) -> bool:
     """
     handover = draft.state.handover
     if handover is not None and handover.machine.open:
-        at = max(event.at, _newest(handover))
+        at = max(event.at, newest(handover))
         apply(draft, handover, Signal("over", at, reason=reason), event_id=event.id)
     return outcome_due(draft.state)
 
 
-def last_words(dialog: DialogState) -> str | None:
-    """Why the session is over, when what the dialog took last is a handover that ended with it."""
-    for entry in reversed(dialog.entries):
-        if entry.kind in ("input", "timeout", "signal"):
-            return None
-        if entry.kind == "outcome":
-            reason = entry.content.get("reason")
-            return reason if reason in ("idle", "user_left") else None
-    return None
-
-
-def _ended(draft: Draft, handover: HandoverState, status: str, reason: str | None) -> None:
-    at = max(draft.now, _newest(handover))
+def ended(draft: Draft, handover: HandoverState, status: str, reason: str | None) -> None:
+    """Write that a handover has ended, by our word and as of now."""
+    at = max(draft.now, newest(handover))
     apply(draft, handover, Signal("ended", at, value=status, reason=reason))
-
-
-def _newest(handover: HandoverState) -> datetime:
-    """By 8x8's clock, which is the one that a handover's events are ordered by."""
-    return max((signal.at for signal in handover.signals), default=handover.events_since)
-
-
-# the clock
-
-
-def due_timers(state: ConversationState, now: datetime) -> list[TimerState]:
-    """Timers of a handover that are due."""
-    return [timer for timer in state.timers if timer.due_at <= now and timer.kind in _TIMERS]
-
-
-def time_passed(draft: Draft, timer: TimerState, told: Told) -> None:
-    """A timer is due; `told` is what 8x8 and the database say about it."""
-    handover = draft.state.handover
-    if handover is None or not handover.machine.open:
-        draft.end_timer(timer, "cancelled")
-        return
-    draft.end_timer(timer, "fired")
-    machine = handover.machine
-    match timer.kind:
-        case "handover_left" if machine.leaving_since is not None:
-            looks = (timer.position or 0) + 1
-            if told.assigned_to == "" and looks < MOST_LOOKS:
-                draft.set_timer("handover_left", draft.now + LEFT_WAIT, position=looks)
-                return
-            looked = Signal("looked", _newest(handover), value=told.assigned_to)
-            _advance(draft, handover, looked, None)
-        case "handover_timeout" if machine.status != "active":
-            end(draft, handover, "timed_out", "nobody came in time")
-        case "handover_failed" if machine.status == "requested":  # else somebody has it all the same
-            _ended(draft, handover, "failed", told.failure)
-        case "handover_unheard" if machine.status in ("requested", "transferred"):
-            _unheard(draft, handover, timer, told)
-        case "inactivity":
-            handover.inactive_count += 1
-            save(draft, handover, machine)
-            watch_inactivity(draft, handover, draft.now)
-            tell_bot(draft, handover, "inactive", {"count": handover.inactive_count})
-
-
-def _unheard(draft: Draft, handover: HandoverState, timer: TimerState, told: Told) -> None:
-    """8x8 has told nothing since it was asked: so we look who has the conversation.
-
-    Where nobody has, although the assignment was taken, it is asked for once more and ops are told; then the
-    handover has failed.
-    """
-    asked = timer.position or 0
-    if told.assigned_to in ("queue", "agent"):
-        kind = {"queue": "enqueued", "agent": "assigned"}[told.assigned_to]
-        _advance(draft, handover, Signal(kind, _newest(handover), agent=told.agent), None)
-    elif handover.machine.status == "transferred" and told.assigned_to != "":
-        _ended(draft, handover, "completed", "nobody has the conversation after a transfer")
-    elif told.assigned_to == "" or not told.sent:
-        draft.set_timer("handover_unheard", draft.now + UNHEARD_AFTER, position=asked)
-    elif asked == 0 and handover.queue is not None:
-        draft.incident("handover_unheard", handover=handover.id)
-        draft.deliver("assignment", assignment(handover))
-        draft.set_timer("handover_unheard", draft.now + UNHEARD_AFTER, position=1)
-    else:
-        end(draft, handover, "failed", "8x8 took the assignment, but nobody has the conversation")
-
-
-# the outcome
-
-
-def outcome_due(state: ConversationState) -> bool:
-    """Whether a handover has ended and the dialog that asked for it does not know."""
-    handover, dialog = state.handover, state.dialog
-    return (
-        handover is not None
-        and dialog is not None
-        and handover.dialog_id == dialog.id
-        and not handover.machine.open
-    )
-
-
-def give_outcome(draft: Draft) -> None:
-    """The dialog goes on with the outcome; or ends, where the next message is to start the bot."""
-    state = draft.state
-    handover, dialog = state.handover, state.dialog
-    assert handover is not None and dialog is not None
-    at = max(draft.now, dialog.entries[-1].at)
-    content = outcome(handover)
-    content["messages"] = [
-        clean_input(draft.endpoint, message) if message["author"] == "user" else message
-        for message in handover.messages
-    ]
-    draft.journal(Entry("outcome", None, content, at))
-    state.handover = None
-    if draft.endpoint.handover.flow_continuation == "restart":
-        over = last_words(dialog)
-        draft.end_dialog("completed", None)
-        tell_user(draft, handover)
-        if over is not None:
-            draft.end_session(over)
-    else:
-        draft.drive = True

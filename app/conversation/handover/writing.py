@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.conversation.changes import Row
@@ -16,7 +16,8 @@ MOST_SIGNALS = 500
 UNHEARD_AFTER = timedelta(seconds=60)
 #: Signals that come again and again and say nothing new: of a row of them the first and the last are kept.
 _REPEATED = ("wrote", "assigned", "enqueued", "returned")
-_TIMERS = ("handover_left", "handover_timeout", "handover_unheard", "inactivity")
+#: Timers of a handover: none outlives it.
+TIMERS = ("handover_left", "handover_timeout", "handover_failed", "handover_unheard", "inactivity")
 
 
 def apply(draft: Draft, handover: HandoverState, signal: Signal, *, event_id: int | None = None) -> Machine:
@@ -63,6 +64,11 @@ def _remember(signals: list[Signal], signal: Signal) -> None:
     signals.append(signal)
 
 
+def newest(handover: HandoverState) -> datetime:
+    """By 8x8's clock, which is the one that a handover's events are ordered by."""
+    return max((signal.at for signal in handover.signals), default=handover.events_since)
+
+
 def watch_waiting(draft: Draft, handover: HandoverState, *, heard: bool) -> None:
     """Set the clocks of a user who waits: for an agent, and (unless `heard`) for 8x8 to tell of the queue."""
     timeout = handover.settings.get("timeout")
@@ -91,7 +97,7 @@ def _end(draft: Draft, handover: HandoverState, machine: Machine) -> None:
     assert machine.ended_at is not None
     state.ended_handover = EndedHandover.of(machine.ended_at, handover.signals, handover.settings)
     for timer in list(state.timers):
-        if timer.kind in _TIMERS:
+        if timer.kind in TIMERS:
             draft.end_timer(timer, "cancelled")
     if handover.dialog_id is not None and state.dialog is not None and state.dialog.id == handover.dialog_id:
         draft.dialog_status("running")

@@ -1,0 +1,73 @@
+"""A handover's timers: what is done when one is due."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.conversation.draft import Draft
+from app.conversation.handover.asking import Told
+from app.conversation.handover.following import advance, end, ended, tell_bot
+from app.conversation.handover.machine import LEFT_WAIT, Signal
+from app.conversation.handover.opening import assignment, watch_inactivity
+from app.conversation.handover.writing import TIMERS, UNHEARD_AFTER, newest, save
+from app.conversation.state import ConversationState, HandoverState, TimerState
+
+#: A conversation that can't be read after an agent left is taken to be over after so many looks: a minute.
+#: Looks are counted, since 8x8's clock says when the agent left and ours when we look.
+MOST_LOOKS = 20
+
+
+def due_timers(state: ConversationState, now: datetime) -> list[TimerState]:
+    """Timers of a handover that are due."""
+    return [timer for timer in state.timers if timer.due_at <= now and timer.kind in TIMERS]
+
+
+def time_passed(draft: Draft, timer: TimerState, told: Told) -> None:
+    """A timer is due; `told` is what 8x8 and the database say about it."""
+    handover = draft.state.handover
+    if handover is None or not handover.machine.open:
+        draft.end_timer(timer, "cancelled")
+        return
+    draft.end_timer(timer, "fired")
+    machine = handover.machine
+    match timer.kind:
+        case "handover_left" if machine.leaving_since is not None:
+            looks = (timer.position or 0) + 1
+            if told.assigned_to == "" and looks < MOST_LOOKS:
+                draft.set_timer("handover_left", draft.now + LEFT_WAIT, position=looks)
+                return
+            looked = Signal("looked", newest(handover), value=told.assigned_to)
+            advance(draft, handover, looked)
+        case "handover_timeout" if machine.status != "active":
+            end(draft, handover, "timed_out", "nobody came in time")
+        case "handover_failed" if machine.status == "requested":  # else somebody has it all the same
+            ended(draft, handover, "failed", told.failure)
+        case "handover_unheard" if machine.status in ("requested", "transferred"):
+            _unheard(draft, handover, timer, told)
+        case "inactivity":
+            handover.inactive_count += 1
+            save(draft, handover, machine)
+            watch_inactivity(draft, handover, draft.now)
+            tell_bot(draft, handover, "inactive", {"count": handover.inactive_count})
+
+
+def _unheard(draft: Draft, handover: HandoverState, timer: TimerState, told: Told) -> None:
+    """8x8 has told nothing since it was asked: so we look who has the conversation.
+
+    Where nobody has, although the assignment was taken, it is asked for once more and ops are told; then the
+    handover has failed.
+    """
+    asked = timer.position or 0
+    if told.assigned_to in ("queue", "agent"):
+        kind = {"queue": "enqueued", "agent": "assigned"}[told.assigned_to]
+        advance(draft, handover, Signal(kind, newest(handover), agent=told.agent))
+    elif handover.machine.status == "transferred" and told.assigned_to != "":
+        ended(draft, handover, "completed", "nobody has the conversation after a transfer")
+    elif told.assigned_to == "" or not told.sent:
+        draft.set_timer("handover_unheard", draft.now + UNHEARD_AFTER, position=asked)
+    elif asked == 0 and handover.queue is not None:
+        draft.incident("handover_unheard", handover=handover.id)
+        draft.deliver("assignment", assignment(handover))
+        draft.set_timer("handover_unheard", draft.now + UNHEARD_AFTER, position=1)
+    else:
+        end(draft, handover, "failed", "8x8 took the assignment, but nobody has the conversation")
