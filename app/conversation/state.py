@@ -71,7 +71,8 @@ class HandoverState:
     @property
     def machine(self) -> Machine:
         """Its state."""
-        return fold(self.requested_at, self.signals, since=self.events_since)
+        gate = self.queue if self.settings.get("gated") else None
+        return fold(self.requested_at, self.signals, since=self.events_since, gate=gate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,3 +150,26 @@ def test_a_queue_after_an_assignment_to_an_agent_is_a_transfer_and_before_it_is_
 def test_an_assignment_repeated_after_the_agent_moved_it_on_brings_nobody_back() -> None:
     signals = [Signal("joined", at(1), "a"), Signal("transfer", at(2)), Signal("assigned", at(3), "a")]
     assert fold(START, signals).status == "transferred"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_who_joins_in_the_millisecond_of_the_queue_is_there(first: int) -> None:
+    signals = [Signal("queued", at(1)), Signal("joined", at(1), "a")]
+    assert fold(START, [signals[first], signals[1 - first]]).status == "active"
+
+
+def test_behind_a_gate_agents_count_once_8x8_has_told_of_the_queue() -> None:
+    late = [Signal("joined", at(1), "a"), Signal("left", at(2), "a"), Signal("returned", at(3))]
+    assert fold(START, late, gate="102").status == "requested"
+    wrong = Signal("enqueued", at(2), value="101")
+    assert fold(START, [*late, wrong], gate="102").status == "requested"
+    right = Signal("queued", at(4), value="102")
+    assert fold(START, [*late, wrong, right], gate="102").status == "queued"
+    joined = Signal("joined", at(5), "b")
+    assert fold(START, [joined, right, *late], gate="102").agents == ("b",)
+
+
+@pytest.mark.parametrize("value", ["queue", "agent", "script", None])
+def test_a_look_opens_the_gate(value: str | None) -> None:
+    signals = [Signal("found", at(1), value=value), Signal("joined", at(2), "b")]
+    assert fold(START, signals, gate="102").agents == ("b",)

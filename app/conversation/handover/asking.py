@@ -44,7 +44,8 @@ async def ask(services: Services, state: ConversationState, timer: TimerState) -
             values = {"id": state.id, "handover": handover.id}
             row = (await connection.execute(_ASSIGNMENT, values)).one_or_none()
         if row is not None:
-            sent, failure = row.status == "sent", row.reason
+            sent = row.status == "sent"
+            failure = row.reason if row.status == "dead" else None
     if timer.kind == "handover_failed" or (timer.kind == "handover_unheard" and not sent):
         return Told(sent=sent, failure=failure)
     try:

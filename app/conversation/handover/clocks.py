@@ -40,7 +40,7 @@ def time_passed(draft: Draft, timer: TimerState, told: Told) -> None:
             advance(draft, handover, looked)
         case "handover_timeout" if machine.status != "active":
             end(draft, handover, "timed_out", "nobody came in time")
-        case "handover_failed" if machine.status == "requested":  # else somebody has it all the same
+        case "handover_failed" if machine.status == "requested" and told.failure is not None:
             ended(draft, handover, "failed", told.failure)
         case "handover_unheard" if machine.status in ("requested", "transferred"):
             _unheard(draft, handover, timer, told)
@@ -54,14 +54,16 @@ def time_passed(draft: Draft, timer: TimerState, told: Told) -> None:
 def _unheard(draft: Draft, handover: HandoverState, timer: TimerState, told: Told) -> None:
     """8x8 has told nothing since it was asked: so we look who has the conversation.
 
-    Where nobody has, although the assignment was taken, it is asked for once more and ops are told; then the
+    What agents did so far may be of the handover before; what they do from here on is of this one. Where
+    nobody has it, although the assignment was taken, it is asked for once more and ops are told; then the
     handover has failed.
     """
     asked = timer.position or 0
-    if told.assigned_to in ("queue", "agent"):
-        kind = {"queue": "enqueued", "agent": "assigned"}[told.assigned_to]
-        advance(draft, handover, Signal(kind, newest(handover), agent=told.agent))
-    elif handover.machine.status == "transferred" and told.assigned_to != "":
+    if told.assigned_to in ("queue", "agent") or handover.machine.gate is not None:
+        advance(draft, handover, Signal("found", newest(handover), told.agent, told.assigned_to))
+    if handover.machine.status not in ("requested", "transferred"):
+        return
+    if handover.machine.status == "transferred" and told.assigned_to != "":
         ended(draft, handover, "completed", "nobody has the conversation after a transfer")
     elif told.assigned_to == "" or not told.sent:
         draft.set_timer("handover_unheard", draft.now + UNHEARD_AFTER, position=asked)

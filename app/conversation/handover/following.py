@@ -47,7 +47,13 @@ def signal_of(meaning: gateway.Meaning, at: datetime) -> Signal | None:
             if kind not in kinds:
                 return None
             who = assignment.get("id")
-            return Signal(kinds[kind], at, agent=str(who) if kind == "agent" and who is not None else None)
+            who = str(who) if who is not None else None
+            return Signal(
+                kinds[kind],
+                at,
+                agent=who if kind == "agent" else None,
+                value=who if kind == "queue" else None,
+            )
         case _:
             return None
 
@@ -82,7 +88,7 @@ def of_the_last(ended: EndedHandover | None, event: WaitingEvent) -> bool:
         return False
     if ended.events_until is not None and event.at <= ended.events_until:
         return True
-    return ended.taken_back and event.received_at < ended.ended_at + ON_THE_WAY_OUT
+    return ended.taken_back and min(event.at, event.received_at) < ended.ended_at + ON_THE_WAY_OUT
 
 
 def advance(draft: Draft, handover: HandoverState, signal: Signal, event_id: int | None = None) -> None:

@@ -36,5 +36,7 @@ def _taken(state: ConversationState, handover: HandoverState) -> bool:
         return False
     told = state.assignment or {}
     return (told.get("type") == "queue" and str(told.get("id")) == handover.queue) or any(
-        signal.kind == "queued" and signal.value in (None, handover.queue) for signal in handover.signals
+        signal.kind == "queued" and signal.value in (None, handover.queue)
+        for signal in handover.signals
+        if signal.at >= handover.events_since
     )

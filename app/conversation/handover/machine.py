@@ -12,10 +12,14 @@
                     ▼                                                ▼
        cancelled · failed · timed_out                            completed
 
-The state is computed from all signals so far, sorted by the time of their events. So an event that comes
-late, twice or before its forerunner leads to the same state as if all had come in order. An agent's `left`
-alone says nothing: TRANSFER, QUEUED or another `joined` may come before or after it. It starts a wait; when
-that is over, the conversation as 8x8 shows it decides.
+The state is computed from all signals so far, sorted by the time of their events (within a millisecond, in
+the order that makes sense). So an event that comes late, twice or before its forerunner leads to the same
+state as if all had come in order. An agent's `left` alone says nothing: TRANSFER, QUEUED or another `joined`
+may come before or after it. It starts a wait; when that is over, the conversation as 8x8 shows it decides.
+
+Where the handover before was ended from here and its conversation taken back, an agent may still be on the
+way out of that one. So the next has a *gate*: until 8x8 tells of the queue that was asked for, or was asked
+who has the conversation, what agents do belongs to the one before.
 """
 
 from __future__ import annotations
@@ -28,6 +32,10 @@ from typing import Any
 #: How long after an agent left it is decided whether that was the end.
 LEFT_WAIT = timedelta(seconds=3)
 
+#: What comes first of the same millisecond; what isn't named comes in between.
+_RANK = {"transfer": 0, "enqueued": 1, "queued": 1, "left": 3, "returned": 4, "looked": 5, "found": 5}
+_RANK |= {"over": 6, "ended": 6}
+
 OPEN = frozenset({"requested", "queued", "active", "transferred"})
 ENDS = frozenset({"completed", "cancelled", "failed", "timed_out"})
 
@@ -38,8 +46,9 @@ class Signal:
 
     kind: queued · joined (or wrote: an agent is there) · left · transfer · what CONVERSATION_UPDATE says of
     the assignment, which it repeats on any change: enqueued, assigned, returned (to a script) · looked (the
-    wait after a `left` is over; `value`: who has it now) · over (8x8 says that the conversation is: `reason`)
-    · ended (by us; `value`: the status, `reason`).
+    wait after a `left` is over) · found (so it is after a silence) · over (8x8 says that the conversation is)
+    · ended (by us). `value`: the queue of queued and enqueued, who has it where it was looked or found, the
+    status of ended.
     """
 
     kind: str
@@ -85,6 +94,10 @@ class Machine:
     """The last agent left, and whether that was the end is not known yet."""
     assigned: bool = False
     """8x8 said that an agent has it: from then on an assignment to a queue is news."""
+    wrote: bool = False
+    """An agent has written."""
+    gate: str | None = None
+    """The queue that 8x8 has to tell of before anything counts that agents do."""
 
     @property
     def open(self) -> bool:
@@ -112,27 +125,38 @@ class Machine:
         return max((self.ended_at - self.active_at).total_seconds(), 0.0)
 
 
-def fold(requested_at: datetime, signals: Iterable[Signal], *, since: datetime | None = None) -> Machine:
+def fold(
+    requested_at: datetime,
+    signals: Iterable[Signal],
+    *,
+    since: datetime | None = None,
+    gate: str | None = None,
+) -> Machine:
     """The state after all these signals, in whatever order they are given.
 
-    Signals older than `since` (when it was asked for, unless told) belong to an earlier handover.
+    Signals older than `since` (when it was asked for, unless told) belong to an earlier handover; so may
+    those before 8x8 has told of the queue `gate`.
     """
-    machine = Machine(requested_at)
+    machine = Machine(requested_at, gate=gate)
     since = since or requested_at
-    for signal in sorted(signals, key=lambda signal: signal.at):
+    for signal in sorted(signals, key=lambda signal: (signal.at, _RANK.get(signal.kind, 2))):
         if machine.open and signal.at >= since:
             machine = _after(machine, signal)
     return machine
 
 
 def _after(machine: Machine, signal: Signal) -> Machine:
+    if machine.gate is not None:
+        if not _opens(machine.gate, signal):
+            return machine
+        machine = replace(machine, gate=None)
     match signal.kind:
         case "queued":
             return _queued(machine, signal)
         case "joined":
             return _joined(machine, signal)
         case "wrote":
-            return _seen(machine, signal)
+            return replace(_seen(machine, signal), wrote=True)
         case "assigned":
             return _assigned(machine, signal)
         case "enqueued" if (
@@ -147,6 +171,10 @@ def _after(machine: Machine, signal: Signal) -> Machine:
             return _ended(machine, "completed", signal.reason, machine.leaving_since or signal.at)
         case "looked":
             return _looked(machine, signal)
+        case "found" if signal.value == "queue":
+            return _queued(machine, signal)
+        case "found" if signal.value == "agent":
+            return replace(_seen(machine, signal), assigned=True)
         case "over":
             status = "completed" if machine.status == "active" else "cancelled"
             return _ended(machine, status, signal.reason, machine.leaving_since or signal.at)
@@ -155,6 +183,13 @@ def _after(machine: Machine, signal: Signal) -> Machine:
             return _ended(machine, signal.value, signal.reason, left or signal.at)
         case _:
             return machine
+
+
+def _opens(gate: str, signal: Signal) -> bool:
+    """Whether this is surely not of the handover before."""
+    if signal.kind in ("queued", "enqueued"):
+        return signal.value in (None, gate)
+    return signal.kind in ("looked", "found", "over", "ended")
 
 
 def _queued(machine: Machine, signal: Signal) -> Machine:

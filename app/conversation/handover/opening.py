@@ -96,6 +96,7 @@ def _new(
     if before is not None and before.events_until is not None:
         since = max(since, before.events_until + timedelta(microseconds=1))
     settings["shown"] = keys_shown(state, settings.get("packet", ()))
+    gated = before is not None and before.taken_back and at < before.ended_at + CLOCKS_DIFFER
     handover = HandoverState(
         id=draft.ids.handover.take(),
         requested_at=at,
@@ -103,7 +104,7 @@ def _new(
         queue=queue,
         dialog_id=state.dialog.id if state.dialog is not None and position is not None else None,
         position=position,
-        settings=settings,
+        settings={**settings, "gated": gated and queue is not None},
     )
     state.handover = handover
     draft.changes.handovers.append(new_row(draft, handover))

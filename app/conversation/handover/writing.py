@@ -25,10 +25,9 @@ def apply(draft: Draft, handover: HandoverState, signal: Signal, *, event_id: in
     before = handover.machine
     if not before.open:
         return before
-    first_words = signal.kind == "wrote" and not any(known.kind == "wrote" for known in handover.signals)
     _remember(handover.signals, signal)
     machine = handover.machine
-    if machine.status != before.status or first_words:
+    if machine.status != before.status or (machine.wrote and not before.wrote):
         draft.changes.transitions.append(
             {
                 "handover_id": handover.id,
@@ -56,7 +55,10 @@ def apply(draft: Draft, handover: HandoverState, signal: Signal, *, event_id: in
 
 def _remember(signals: list[Signal], signal: Signal) -> None:
     """Keep a signal, but of many alike in a row the first and the last."""
-    alike = [known.kind == signal.kind and known.agent == signal.agent for known in signals[-2:]]
+    alike = [
+        (known.kind, known.agent, known.value) == (signal.kind, signal.agent, signal.value)
+        for known in signals[-2:]
+    ]
     if signal.kind in _REPEATED and alike == [True, True]:
         signals.pop()
     elif len(signals) >= MOST_SIGNALS:
@@ -66,7 +68,7 @@ def _remember(signals: list[Signal], signal: Signal) -> None:
 
 def newest(handover: HandoverState) -> datetime:
     """By 8x8's clock, which is the one that a handover's events are ordered by."""
-    return max((signal.at for signal in handover.signals), default=handover.events_since)
+    return max([handover.events_since, *(signal.at for signal in handover.signals)])
 
 
 def watch_waiting(draft: Draft, handover: HandoverState, *, heard: bool) -> None:
