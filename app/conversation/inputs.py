@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.conversation.handover.opening import cancels
 from app.conversation.notes import is_older
 from app.conversation.state import ConversationState, WaitingEvent
 from app.endpoints import Endpoint
@@ -51,8 +52,11 @@ def meaning_of(event: WaitingEvent) -> Meaning:
 def as_input(
     state: ConversationState, endpoint: Endpoint, event: WaitingEvent, meaning: Meaning
 ) -> Input | None:
-    """The event as input for the bot, if it is one as things stand now."""
-    if state.control != "bot":
+    """The event as input for the bot, if it is one as things stand now.
+
+    The button that stops a handover is none, also when it is clicked again or when none is open any more.
+    """
+    if state.control != "bot" or (isinstance(meaning, UserInput) and cancels(meaning.message)):
         return None
     if isinstance(meaning, UserInput) and meaning.is_activity and not _is_awaited(state, endpoint, event):
         return None

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.conversation.handover.opening import cancels
 from app.conversation.services import utc_now
 from app.endpoints import Endpoint
 from app.gateway.meaning import UserInput, interpret
@@ -75,6 +76,14 @@ _REPORT = text(
 )
 
 
+def _wants_an_answer(row: Any) -> bool:
+    """Whether it is a user's message, and not just the button of a handover that is over already."""
+    meaning = interpret(unseal(row.payload))
+    if not isinstance(meaning, UserInput) or meaning.is_activity:
+        return False
+    return row.why != "unanswered" or not cancels(meaning.message)
+
+
 class DeadAir:
     """One worker's watch over these endpoints."""
 
@@ -109,8 +118,7 @@ class DeadAir:
         made = 0
         async with self._engine.begin() as connection:
             for row in await connection.execute(_LOOK, values):
-                meaning = interpret(unseal(row.payload))
-                if isinstance(meaning, UserInput) and not meaning.is_activity:
+                if _wants_an_answer(row):
                     made += await self._report(connection, row)
         self._looked = now
         return made

@@ -121,6 +121,17 @@ async def test_what_a_user_writes_after_the_agent_left_is_an_incident_unless_the
     assert await watch.after(65) == ["unanswered"]
 
 
+async def test_a_click_on_the_button_of_a_handover_that_is_over_wants_no_answer(engine: AsyncEngine) -> None:
+    play = scene(engine, says_nothing)
+    watch = Watch(play)
+    value = {"type": "postback", "data": {"title": "Stop", "payload": "parley:cancel-handover"}}
+    click = {"eventType": "ACTIVITY", "data": {"name": "quickReply/action", "value": value}}
+    await happens(play, click)
+    assert await watch.after(65) == []
+    await play.post({"conversationId": play.conversation, **click})  # and no worker is there
+    assert await watch.after(65) == ["unhandled"]
+
+
 async def test_echoes_typing_and_what_ops_silenced_are_nobodys_dead_air(engine: AsyncEngine) -> None:
     play = scene(engine, answers)
     watch = Watch(play)

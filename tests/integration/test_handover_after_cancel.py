@@ -132,3 +132,50 @@ async def test_the_failure_of_one_handover_does_not_end_the_next(engine: AsyncEn
         "cancelled",
         "requested",
     ]
+
+
+# the button
+
+CLICK = {
+    "eventType": "ACTIVITY",
+    "data": {
+        "name": "quickReply/action",
+        "value": {"type": "postback", "data": {"title": "Stop waiting", "payload": "parley:cancel-handover"}},
+    },
+}
+
+
+async def asks_on(chat: Chat) -> None:
+    outcome = await chat.handover()
+    answer = await chat.ask(f"{outcome.status}. What else?")
+    await chat.say(f"You want {answer}")
+
+
+async def test_a_second_click_answers_no_question_of_the_bots(engine: AsyncEngine) -> None:
+    play = await begun(engine, asks_on)
+    await happens(play, QUEUED)
+    await happens(play, CLICK)
+    await happens(play, CLICK)
+    assert play.gateway.texts[-1] == "cancelled. What else?"
+    rows = await play.rows("SELECT outcome FROM event WHERE type = 'ACTIVITY'")
+    assert [row[0] for row in rows] == ["noted", "noted"]
+    assert await play.value("SELECT count(*) FROM message WHERE text = 'Stop waiting'") == 2
+    await play.says("a pizza")
+    await play.work()
+    assert play.gateway.texts[-1] == "You want a pizza"
+
+
+async def test_an_old_button_starts_nothing_and_keeps_no_session_alive(engine: AsyncEngine) -> None:
+    play = await begun(engine, asks_on)
+    await happens(play, CLICK)
+    await play.says("nothing")
+    await play.work()
+    said = len(play.gateway.texts)
+    play.clock.forward(1000)
+    await happens(play, CLICK)
+    play.clock.forward(1000)
+    assert len(play.gateway.texts) == said
+    assert await play.value("SELECT count(*) FROM dialog") == 1
+    await play.says("hi")
+    await play.work()
+    assert await play.value("SELECT count(*) FROM session") == 2

@@ -8,8 +8,8 @@ from typing import Any
 from app.conversation.draft import Draft
 from app.conversation.handover.machine import Signal
 from app.conversation.handover.opening import (
-    CANCEL,
     accepted_message,
+    cancels,
     taken_over,
     watch_inactivity,
 )
@@ -128,6 +128,8 @@ def tell_bot(draft: Draft, handover: HandoverState, name: str, content: dict[str
 def user_wrote(draft: Draft, event: WaitingEvent, message: dict[str, Any], *, cancel: bool) -> None:
     """The user wrote while the bot is silent. `cancel`: the bot's own `cancel_when` says so."""
     state = draft.state
+    if state.control == "bot":
+        return  # a click on the button of a handover that is over
     if state.session is not None:
         state.session.last_input_at = event.received_at
         draft.save_session()
@@ -163,7 +165,7 @@ def _asks_to_cancel(handover: HandoverState, message: dict[str, Any]) -> bool:
     if not text:
         return False
     said = str(message.get("text") or "").strip().casefold()
-    return message.get("payload") == CANCEL or said == str(text).strip().casefold()
+    return cancels(message) or said == str(text).strip().casefold()
 
 
 def end(draft: Draft, handover: HandoverState, status: str, reason: str) -> None:

@@ -20,6 +20,11 @@ CANCEL = "parley:cancel-handover"
 CLOCKS_DIFFER = timedelta(minutes=10)
 
 
+def cancels(message: Mapping[str, Any]) -> bool:
+    """Whether this is a click on the button that stops a handover."""
+    return message.get("payload") == CANCEL
+
+
 def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> None:
     """Hand the conversation to a queue: the assignment is a delivery behind all that was said before.
 
