@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
-from app.conversation.handover.failing import assignment_failed
+from app.conversation.handover.failing import was_refused
 from app.conversation.owned import owned
 from app.conversation.privacy.sealed import comparable
 from app.conversation.readback import Known, arrived, window
@@ -165,22 +165,11 @@ class Outbox:
                     self._incident("dead_letter", state.id, {"delivery": head.delivery_id, "reason": dead})
                 )
             await insert_rows(holding, "incident", incidents)
-            if dead is not None and isinstance(head, Sending) and self._fails_handover(head):
-                timer = await assignment_failed(
-                    await holding.sqlalchemy(), services.ids.timer, state.id, head.content, now
-                )
-                state.timers.append(timer)
+            if dead is not None and isinstance(head, Sending) and "handover" in head.content:
+                connection = await holding.sqlalchemy()
+                await was_refused(connection, services.ids.timer, state, head.kind, head.content, now)
             read = head.delivery_id if isinstance(head, Reading) else None
             return await take(holding, state, endpoint, services.pauses, services.now(), read=read), dead
-
-    def _fails_handover(self, sending: Sending) -> bool:
-        """Whether this was what the open handover waits for."""
-        handover = self._state.handover
-        return (
-            sending.kind == "assignment"
-            and handover is not None
-            and handover.id == sending.content.get("handover")
-        )
 
     def _incident(
         self, kind: str, conversation_id: int | None, detail: dict[str, object]

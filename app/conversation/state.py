@@ -6,7 +6,6 @@ error the memory is thrown away and read again: the database decides what happen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -79,6 +78,7 @@ class HandoverState:
 class EndedHandover:
     """What is left to know of a handover that has ended."""
 
+    id: int
     ended_at: datetime
     events_until: datetime | None
     """The newest event that belongs to it, by 8x8's clock: older ones mean nothing to another."""
@@ -90,17 +90,17 @@ class EndedHandover:
     """Fingerprints of the properties that agents were shown, in it and before."""
 
     @classmethod
-    def of(cls, ended_at: datetime, signals: Sequence[Signal], settings: Mapping[str, Any]) -> EndedHandover:
-        """Of its signals. Its settings say whether the conversation `returns` when it is ended from here."""
+    def of(cls, handover: HandoverState, ended_at: datetime) -> EndedHandover:
+        """What is left of it."""
+        signals = handover.signals
         events = [signal.at for signal in signals if signal.kind != "ended"]
-        last = signals[-1] if signals else None
-        from_here = last is not None and last.kind == "ended" and last.value in ("cancelled", "timed_out")
         return cls(
+            handover.id,
             ended_at,
             max(events, default=None),
-            taken_back=from_here and settings.get("returns", True),
-            private=bool(settings.get("private")),
-            shown=frozenset(settings.get("shown", ())),
+            taken_back=any(signal.back for signal in signals),
+            private=handover.private,
+            shown=frozenset(handover.settings.get("shown", ())),
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
+from app.conversation.handover.watching import WATCH, looks
 from app.conversation.services import Services
 from app.conversation.state import ConversationState, TimerState
 from app.errors import GatewayError
@@ -17,6 +18,10 @@ _ASSIGNMENT = text(
     ORDER BY place DESC LIMIT 1
     """
 )
+
+
+#: Timers that something is asked for.
+_ASKED = ("handover_left", "handover_unheard", "handover_failed", WATCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +41,21 @@ class Told:
 async def ask(services: Services, state: ConversationState, timer: TimerState) -> Told:
     """Who has the conversation now, and what became of its assignment: whatever this timer is about."""
     handover = state.handover
-    if handover is None or timer.kind not in ("handover_left", "handover_unheard", "handover_failed"):
+    if timer.kind not in _ASKED or (handover is None and timer.kind != WATCH):
         return Told()
     sent, failure = False, None
-    if timer.kind != "handover_left":
+    if handover is not None and timer.kind in ("handover_unheard", "handover_failed"):
         async with services.engine.connect() as connection:
             values = {"id": state.id, "handover": handover.id}
             row = (await connection.execute(_ASSIGNMENT, values)).one_or_none()
         if row is not None:
             sent = row.status == "sent"
             failure = row.reason if row.status == "dead" else None
-    if timer.kind == "handover_failed" or (timer.kind == "handover_unheard" and not sent):
+    if (
+        timer.kind == "handover_failed"
+        or (timer.kind == "handover_unheard" and not sent)
+        or (timer.kind == WATCH and not looks(state, timer, services.now()))
+    ):
         return Told(sent=sent, failure=failure)
     try:
         shown = await services.gateway.conversation(services.endpoints[state.endpoint], state.external_id)

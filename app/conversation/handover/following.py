@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from app.conversation.draft import Draft
@@ -14,7 +14,13 @@ from app.conversation.handover.opening import (
     watch_inactivity,
 )
 from app.conversation.handover.returning import outcome_due
-from app.conversation.handover.writing import apply, newest, save
+from app.conversation.handover.watching import (
+    ON_THE_WAY_OUT,
+    look_for_who_stays,
+    look_if_quiet,
+    newest,
+)
+from app.conversation.handover.writing import apply, save
 from app.conversation.journal import Entry
 from app.conversation.privacy.heard import hear
 from app.conversation.state import (
@@ -25,8 +31,6 @@ from app.conversation.state import (
 )
 from app.gateway import meaning as gateway
 
-#: After a handover was ended from here, an agent who is still there takes nothing over for so long.
-ON_THE_WAY_OUT = timedelta(seconds=30)
 #: Messages that a handover's outcome holds.
 MOST_MESSAGES = 500
 
@@ -67,8 +71,11 @@ def follow(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning, *, news:
     if handover is not None and handover.machine.open:
         advance(draft, handover, signal, event.id)
         return
+    ended = draft.state.ended_handover
     if _is_a_human(draft.state, event, signal, news=news):
         taken_over(draft, signal)
+    elif ended is not None and ended.taken_back and signal.kind in ("joined", "wrote", "assigned"):
+        look_for_who_stays(draft, ended)
 
 
 def takes_over(state: ConversationState, event: WaitingEvent, meaning: gateway.Meaning, news: bool) -> bool:
@@ -140,6 +147,7 @@ def user_wrote(draft: Draft, event: WaitingEvent, message: dict[str, Any], *, ca
     handover.inactive_count = 0
     save(draft, handover, handover.machine)
     watch_inactivity(draft, handover, event.received_at)
+    look_if_quiet(draft, handover)
     if cancel or _asks_to_cancel(handover, message):
         end(draft, handover, "cancelled", "cancelled by the user")
     elif (
@@ -175,7 +183,8 @@ def end(draft: Draft, handover: HandoverState, status: str, reason: str) -> None
     back = draft.endpoint.handover.return_assignment
     if back is not None:
         draft.deliver("return", {"assignment": back.model_dump(), "handover": handover.id})
-    ended(draft, handover, status, reason)
+    at = max(draft.now, newest(handover))
+    apply(draft, handover, Signal("ended", at, value=status, reason=reason, back=back is not None))
 
 
 def conversation_over(draft: Draft, event: WaitingEvent, reason: str) -> bool:
@@ -189,9 +198,3 @@ def conversation_over(draft: Draft, event: WaitingEvent, reason: str) -> bool:
         at = max(event.at, newest(handover))
         apply(draft, handover, Signal("over", at, reason=reason), event_id=event.id)
     return outcome_due(draft.state)
-
-
-def ended(draft: Draft, handover: HandoverState, status: str, reason: str | None) -> None:
-    """Write that a handover has ended, by our word and as of now."""
-    at = max(draft.now, newest(handover))
-    apply(draft, handover, Signal("ended", at, value=status, reason=reason))

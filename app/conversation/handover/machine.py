@@ -12,6 +12,8 @@
                     ▼                                                ▼
        cancelled · failed · timed_out                            completed
 
+    queued, or active: nothing is heard for long, and 8x8 shows nobody ──▶ failed, or completed
+
 The state is computed from all signals so far, sorted by the time of their events (within a millisecond, in
 the order that makes sense). So an event that comes late, twice or before its forerunner leads to the same
 state as if all had come in order. An agent's `left` alone says nothing: TRANSFER, QUEUED or another `joined`
@@ -56,10 +58,12 @@ class Signal:
     agent: str | None = None
     value: str | None = None
     reason: str | None = None
+    back: bool = False
+    """Of an end: the conversation was assigned back."""
 
     def to_json(self) -> dict[str, Any]:
         """For the database."""
-        parts = {"agent": self.agent, "value": self.value, "reason": self.reason}
+        parts = {"agent": self.agent, "value": self.value, "reason": self.reason, "back": self.back or None}
         given = {name: part for name, part in parts.items() if part is not None}
         return {"kind": self.kind, "at": self.at.isoformat(), **given}
 
@@ -72,6 +76,7 @@ class Signal:
             agent=value.get("agent"),
             value=value.get("value"),
             reason=value.get("reason"),
+            back=bool(value.get("back")),
         )
 
 

@@ -10,7 +10,7 @@ from app.conversation.draft import Draft
 from app.conversation.handover.machine import Signal
 from app.conversation.handover.packet import keys_shown, user_data
 from app.conversation.handover.writing import apply, new_row, set_control, watch_waiting
-from app.conversation.state import HandoverState
+from app.conversation.state import ConversationState, HandoverState
 from app.gateway.rendering import is_numbered
 
 #: Payload of the quick reply by which a user stops waiting.
@@ -43,7 +43,6 @@ def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> Non
         "cancel_text": (params.get("cancel_text") or settings.cancel_text) if can_cancel else None,
         "timeout": timeout,
         "wants": wants if can_cancel else [want for want in wants if want != "cancel"],
-        "returns": can_cancel,
         "apologised": bool(params.get("apologised")),
         "private": bool(params.get("private")),
     }
@@ -92,20 +91,30 @@ def taken_over(draft: Draft, signal: Signal) -> None:
     apply(draft, handover, signal)
 
 
+def found_a_human(draft: Draft, agent: str | None) -> None:
+    """8x8 shows that an agent has the conversation although no handover is open."""
+    taken_over(draft, Signal("found", _since(draft.state, draft.now), agent, "agent"))
+
+
+def _since(state: ConversationState, at: datetime) -> datetime:
+    """From when on events belong to a handover that begins at this time."""
+    since, before = at - CLOCKS_DIFFER, state.ended_handover
+    if before is not None and before.events_until is not None:
+        since = max(since, before.events_until + timedelta(microseconds=1))
+    return since
+
+
 def _new(
     draft: Draft, at: datetime, *, queue: str | None, position: int | None, settings: dict[str, Any]
 ) -> HandoverState:
     state = draft.state
-    since = at - CLOCKS_DIFFER
     before = state.ended_handover
-    if before is not None and before.events_until is not None:
-        since = max(since, before.events_until + timedelta(microseconds=1))
     settings["shown"] = keys_shown(state, settings.get("packet", ()))
     gated = before is not None and before.taken_back and at < before.ended_at + CLOCKS_DIFFER
     handover = HandoverState(
         id=draft.ids.handover.take(),
         requested_at=at,
-        events_since=since,
+        events_since=_since(state, at),
         queue=queue,
         dialog_id=state.dialog.id if state.dialog is not None and position is not None else None,
         position=position,

@@ -119,4 +119,4 @@ async def last_handover(
     )
     if row.ended_at is None:
         return handover, None
-    return handover, EndedHandover.of(row.ended_at, handover.signals, handover.settings)
+    return handover, EndedHandover.of(handover, row.ended_at)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from app.conversation.changes import Row
 from app.conversation.draft import Draft
 from app.conversation.handover.machine import LEFT_WAIT, Machine, Signal
+from app.conversation.handover.watching import WATCH, look_soon, watch
 from app.conversation.state import EndedHandover, HandoverState
 
 #: Signals kept of one handover, more than any real one has. Beyond it the second oldest goes.
@@ -17,7 +18,7 @@ UNHEARD_AFTER = timedelta(seconds=60)
 #: Signals that come again and again and say nothing new: of a row of them the first and the last are kept.
 _REPEATED = ("wrote", "assigned", "enqueued", "returned")
 #: Timers of a handover: none outlives it.
-TIMERS = ("handover_left", "handover_timeout", "handover_failed", "handover_unheard", "inactivity")
+TIMERS = ("handover_left", "handover_timeout", "handover_failed", "handover_unheard", WATCH, "inactivity")
 
 
 def apply(draft: Draft, handover: HandoverState, signal: Signal, *, event_id: int | None = None) -> Machine:
@@ -46,6 +47,9 @@ def apply(draft: Draft, handover: HandoverState, signal: Signal, *, event_id: in
     _set_left_timer(draft, before, machine)
     if machine.status in ("queued", "active"):
         _cancel(draft, "handover_unheard")
+        watch(draft)
+    if machine.status == "queued" and signal.kind == "returned":
+        look_soon(draft)
     if machine.status == "active":
         _cancel(draft, "handover_timeout")
     elif before.status == "active":
@@ -64,11 +68,6 @@ def _remember(signals: list[Signal], signal: Signal) -> None:
     elif len(signals) >= MOST_SIGNALS:
         signals.pop(1)
     signals.append(signal)
-
-
-def newest(handover: HandoverState) -> datetime:
-    """By 8x8's clock, which is the one that a handover's events are ordered by."""
-    return max([handover.events_since, *(signal.at for signal in handover.signals)])
 
 
 def watch_waiting(draft: Draft, handover: HandoverState, *, heard: bool) -> None:
@@ -97,7 +96,7 @@ def _end(draft: Draft, handover: HandoverState, machine: Machine) -> None:
     """Nothing waits any more; the dialog that asked has its outcome to get, so it is due."""
     state = draft.state
     assert machine.ended_at is not None
-    state.ended_handover = EndedHandover.of(machine.ended_at, handover.signals, handover.settings)
+    state.ended_handover = EndedHandover.of(handover, machine.ended_at)
     for timer in list(state.timers):
         if timer.kind in TIMERS:
             draft.end_timer(timer, "cancelled")
