@@ -22,8 +22,13 @@ class Ids:
         self._ready: deque[int] = deque()
         self._fetching = asyncio.Lock()
 
+    @property
+    def ready(self) -> int:
+        """How many can be taken without waiting."""
+        return len(self._ready)
+
     async def reserve(self, count: int) -> None:
-        """Return when `count` ids can be taken without waiting."""
+        """Return when `count` ids can be taken without waiting: they are whoever's takes them first."""
         while len(self._ready) < count:
             async with self._fetching:
                 if len(self._ready) >= count:
@@ -39,8 +44,10 @@ class Ids:
         return self._ready.popleft()
 
 
-#: Deliveries of one transaction, where no output becomes several.
-RESERVED = 60
+#: What one transaction takes where no output becomes several and few events wait.
+ENOUGH = {"session": 1, "dialog": 2, "delivery": 60, "timer": 8, "handover": 2}
+#: And for each event that it notes: each may begin and end a handover that nobody asked for.
+AN_EVENT = {"delivery": 2, "timer": 4, "handover": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +60,21 @@ class IdPools:
     timer: Ids
     handover: Ids
 
-    async def reserve(self) -> None:
-        """Enough for any one transaction."""
-        await self.session.reserve(1)
-        await self.dialog.reserve(2)
-        await self.delivery.reserve(RESERVED)
-        await self.timer.reserve(8)
-        await self.handover.reserve(2)
+    async def reserve(self, *, events: int = 0, said: int = 0) -> None:
+        """Return when there are enough for any transaction that notes so many events and says so much.
+
+        All at once, and for whoever goes on without awaiting anything: else others take them meanwhile.
+        """
+        while short := [
+            (pool, count)
+            for pool, count in (
+                (self.session, ENOUGH["session"]),
+                (self.dialog, ENOUGH["dialog"]),
+                (self.delivery, ENOUGH["delivery"] + AN_EVENT["delivery"] * events + said),
+                (self.timer, ENOUGH["timer"] + AN_EVENT["timer"] * events),
+                (self.handover, ENOUGH["handover"] + AN_EVENT["handover"] * events),
+            )
+            if pool.ready < count
+        ]:
+            for pool, count in short:
+                await pool.reserve(count)

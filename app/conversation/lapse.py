@@ -63,7 +63,6 @@ async def end_lapsed(services: Services, *, most: int = 100) -> int:
 
 async def _end(services: Services, conversation_id: int, now: datetime) -> bool:
     """End it, unless something happened to the conversation since it was looked at."""
-    await services.ids.reserve()
     async with services.engine.connect() as connection:
         state = await load(connection, conversation_id, take_over=False)
     endpoint = services.endpoints[state.endpoint]

@@ -145,6 +145,7 @@ class Outbox:
         services, state = self._services, self._state
         endpoint, now = services.endpoints[state.endpoint], services.now()
         await services.ids.timer.reserve(1)
+        timer_id = services.ids.timer.take()
         self.what = name_of(head.kind, head.content) if isinstance(head, Sending) else "message"
         newly_paused = False
         async with owned(services.engine, state) as holding:
@@ -167,7 +168,7 @@ class Outbox:
             await insert_rows(holding, "incident", incidents)
             if dead is not None and isinstance(head, Sending) and "handover" in head.content:
                 connection = await holding.sqlalchemy()
-                await was_refused(connection, services.ids.timer, state, head.kind, head.content, now)
+                await was_refused(connection, timer_id, state, head.kind, head.content, now)
             read = head.delivery_id if isinstance(head, Reading) else None
             return await take(holding, state, endpoint, services.pauses, services.now(), read=read), dead
 

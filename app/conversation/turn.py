@@ -24,7 +24,6 @@ from app.conversation.handover import asking
 from app.conversation.handover.clocks import due_timers, time_passed
 from app.conversation.handover.following import may_tell_bot
 from app.conversation.handover.returning import give_outcome, outcome_due
-from app.conversation.ids import RESERVED
 from app.conversation.inputs import (
     Input,
     as_input,
@@ -125,7 +124,6 @@ class Turns:
             self._outbox.host = None
 
     async def _handle(self, host: Host) -> None:
-        await self._services.ids.reserve()
         clocks = [
             (timer, await asking.ask(self._services, self._state, timer))
             for timer in due_timers(self._state, self._services.now())
@@ -133,6 +131,7 @@ class Turns:
         await self._prepare(host)
         self._overtaken = human_comes(self._state, self._waiting)
         self._muted = self._services.modes.mode(self._endpoint.name) == "silent" and not self._resuming
+        await self._services.ids.reserve(events=len(self._waiting))
         draft = self._draft()
         if self._state.deaths >= DEATHS_ALLOWED:
             quarantine(draft, self._waiting)
@@ -320,6 +319,7 @@ class Turns:
         deadline = asyncio.get_running_loop().time() + self._endpoint.turn_timeout
         while True:
             need = await self._advance(driver, deadline, host)
+            await self._services.ids.reserve()
             if isinstance(need, Diverged) and dialogs.restart(draft, need):
                 driver.close()
                 driver = dialogs.drive(self._services, self._state)
@@ -328,8 +328,7 @@ class Turns:
             said = spoken(produced, self._state.channel)
             if self._transforming.changes_outputs():
                 said = await self._transforming.outputs(produced, need)
-            if said is not None:
-                await self._services.ids.delivery.reserve(said.count + RESERVED)
+            await self._services.ids.reserve(said=said.count if said is not None else 0)
             dialogs.keep(driver, draft, produced, said, keep_session=not isinstance(need, Diverged))
             if not isinstance(need, RunSteps):
                 dialogs.rest(draft, need)
@@ -353,9 +352,10 @@ class Turns:
                     self._state, await waiting_events(self._services.engine, self._state.id)
                 )
             except TimeoutError:
+                said = await self._transforming.outputs([], None)
+                await self._services.ids.reserve(said=said.count)
                 draft = self._draft()
-                if self._transforming.changes_outputs():
-                    dialogs.say_at_last(draft, await self._transforming.outputs([], None))
+                dialogs.say_at_last(draft, said)
                 dialogs.rest(draft, Failed(TurnTimedOut(), "turn_timeout"))
                 await self._commit(draft, turn=True)
                 return

@@ -11,7 +11,6 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversation.handover.watching import WATCH
-from app.conversation.ids import Ids
 from app.conversation.state import ConversationState, TimerState
 from app.database.tables import metadata
 
@@ -36,7 +35,7 @@ _TIMER = insert(metadata.tables["timer"])
 
 async def was_refused(
     connection: AsyncConnection,
-    ids: Ids,
+    timer_id: int,
     state: ConversationState,
     kind: str,
     content: Mapping[str, Any],
@@ -47,17 +46,17 @@ async def was_refused(
     if kind == "assignment" and state.handover is not None and state.handover.id == handover:
         await connection.execute(_WITHHOLD, {"id": state.id, "handover": handover})
         if state.handover.machine.open:
-            await _due(connection, ids, state, "handover_failed", now)
+            await _due(connection, timer_id, state, "handover_failed", now)
     elif kind == "return":
         await connection.execute(_NOT_BACK, {"handover": handover})
         if state.ended_handover is not None and state.ended_handover.id == handover:
             state.ended_handover = replace(state.ended_handover, taken_back=False)
-            await _due(connection, ids, state, WATCH, now, position=0)
+            await _due(connection, timer_id, state, WATCH, now, position=0)
 
 
 async def _due(
     connection: AsyncConnection,
-    ids: Ids,
+    timer_id: int,
     state: ConversationState,
     kind: str,
     now: datetime,
@@ -66,7 +65,7 @@ async def _due(
     """A timer that is due at once; of each kind one is enough."""
     if state.timer(kind) is not None:
         return
-    timer = TimerState(ids.take(), kind, now, None, position)
+    timer = TimerState(timer_id, kind, now, None, position)
     await connection.execute(
         _TIMER,
         {
