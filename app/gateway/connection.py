@@ -68,7 +68,10 @@ class Connection(asyncio.Protocol):
         self._begin()
 
     async def request(self, data: bytes, limit: int) -> Answer:
-        """Send a whole request; its answer, with at most `limit` bytes of body. Raises Lost."""
+        """Send a whole request; its answer, with at most `limit` bytes of body. Raises Lost.
+
+        Given up meanwhile, it closes: an answer that came later would be taken for the next request's.
+        """
         assert self._transport is not None
         self._answer = asyncio.get_running_loop().create_future()
         self._limit = limit
@@ -76,15 +79,21 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
         try:
             return await self._answer
-        finally:
-            if not self._over:
-                self.close()
+        except BaseException:  # a cancellation too, which has ended `_answer` before it comes here
+            self.abort()
+            raise
 
     def close(self) -> None:
         """Close it."""
         self.closed = True
         if self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        """Close it at once, whatever the other side does not take or answer."""
+        self.closed = True
+        if self._transport is not None:
+            self._transport.abort()
 
     # asyncio's side
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -174,6 +176,22 @@ async def test_a_request_that_is_given_up_takes_its_connection_with_it(transport
             await transport.request(target(server), b"GET", "/x", None, timeout=0.1, limit=10)
         await transport.request(target(server), b"GET", "/x", None, timeout=1.0, limit=10)
         assert server.connections == 2
+
+
+@pytest.mark.parametrize("size", [10, 20_000_000])
+async def test_requests_that_are_given_up_leave_nothing_open(transport: Transport, size: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel accepts, nobody reads
+        asked = target(Server(silent.getsockname()[1]))
+        before = psutil.Process().num_fds()
+        for _ in range(3):
+            given_up = [
+                transport.request(asked, b"POST", "/x", b"x" * size, timeout=0.5, limit=10) for _ in range(2)
+            ]
+            for error in await asyncio.gather(*given_up, return_exceptions=True):
+                assert isinstance(error, TimeoutError)
+        async with asyncio.timeout(5):
+            while psutil.Process().num_fds() > before:
+                await asyncio.sleep(0.01)
 
 
 async def test_a_request_that_finds_no_connection_free_has_not_begun(transport: Transport) -> None:
