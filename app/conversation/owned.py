@@ -22,13 +22,23 @@ from app.database.direct import Direct, transaction
 from app.database.recordset import as_json, record
 from app.errors import OwnershipLost
 
+#: `busy` is of the moment before the lock. Where that had to wait and the row changed meanwhile, the row that
+#: is locked is another version than the one seen.
 _OWN = """
 SELECT EXISTS (
     SELECT 1 FROM delivery d
     WHERE d.conversation_id = c.id AND d.status IN ('waiting', 'sending', 'in_doubt')
-) AS busy
+) AS busy,
+    c.ctid <> (SELECT seen.ctid FROM conversation seen WHERE seen.id = c.id) AS changed
 FROM conversation c WHERE c.id = $1 AND c.epoch = $2
 FOR NO KEY UPDATE OF c
+"""
+
+_BUSY = """
+SELECT EXISTS (
+    SELECT 1 FROM delivery d
+    WHERE d.conversation_id = $1 AND d.status IN ('waiting', 'sending', 'in_doubt')
+)
 """
 
 _SETTLE = """
@@ -40,7 +50,7 @@ UPDATE conversation c SET due_at = LEAST(
         (SELECT min(t.due_at) FROM timer t WHERE t.conversation_id = $1 AND t.ended_at IS NULL),
         (SELECT COALESCE(d.next_attempt_at, now()) FROM delivery d
          WHERE d.conversation_id = $1 AND d.status IN ('waiting', 'sending', 'in_doubt')
-         ORDER BY d.place LIMIT 1)
+         ORDER BY d.status = 'waiting', d.place LIMIT 1)
     ),
     deaths = CASE WHEN $2 THEN 0 ELSE c.deaths END,
     trial_epoch = CASE WHEN $2 THEN NULL ELSE c.trial_epoch END{columns}
@@ -91,7 +101,8 @@ async def owned(engine: AsyncEngine, state: ConversationState, *, turn: bool = F
         row = await database.driver.fetchrow(_OWN, state.id, state.epoch)
         if row is None:
             raise OwnershipLost
-        holding = Owned(row["busy"], database)
+        busy = await database.driver.fetchval(_BUSY, state.id) if row["changed"] else row["busy"]
+        holding = Owned(busy, database)
         yield holding
         due = await _settle(database, state.id, turn, holding.columns)
     state.due = due

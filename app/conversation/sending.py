@@ -7,7 +7,8 @@
        └─ not there ── in_doubt ── found, or its echo came ──▶ sent
 
 One delivery of a conversation is sending or in doubt at a time, and only the first open one is ever touched:
-that is the order. `next_attempt_at` says when to look at it again; while sending, when somebody else may.
+that is the order. What is sending or in doubt comes first, whatever its place. `next_attempt_at` says when to
+look at it again; while sending, when somebody else may.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _HEAD = """
 SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at, in_doubt_since
 FROM delivery
 WHERE conversation_id = $1 AND status IN ('waiting', 'sending', 'in_doubt')
-ORDER BY place LIMIT 1
+ORDER BY status = 'waiting', place LIMIT 1
 """
 
 _SENDING = """
@@ -67,7 +68,7 @@ WITH sent AS (
 SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at, in_doubt_since
 FROM delivery
 WHERE conversation_id = $1 AND status IN ('waiting', 'sending', 'in_doubt') AND id <> $2
-ORDER BY place LIMIT 1
+ORDER BY status = 'waiting', place LIMIT 1
 """
 
 _FOUND = """
