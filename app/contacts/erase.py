@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import BigInteger
 
+from app.contacts.erased_counts import erase_counts
 from app.contacts.find import Wanted, conversations_of, find
 from app.files.purge import FORGET
 
@@ -89,4 +90,5 @@ async def _erase_conversations(connection: AsyncConnection, ids: list[int]) -> l
     runs = [run for run in (await connection.execute(_RUNS, {"ids": ids})).scalars() if run is not None]
     for statement in _STATEMENTS:
         await connection.execute(statement, {"ids": ids})
+    await erase_counts(connection, ids)
     return runs

@@ -26,6 +26,7 @@ from app.conversation.needs import (
     StepSpec,
     StoreFiles,
 )
+from app.conversation.params import step_name
 from app.errors import BotError
 
 
@@ -101,6 +102,9 @@ class Tape:
         content = {}
         if self.upcoming() is None:
             content = {"key": self._key(self.place), "group": self.place if group is None else group}
+            function = step_name(spec.function)
+            if function != spec.name:  # a bot may name a step after what was said: counts don't
+                content["function"] = function
         return self._act("step", spec.name, content)
 
     def _key(self, position: int) -> str:

@@ -29,9 +29,11 @@ _FIRST_REPLY = (
     """(SELECT min(m.at) FROM message m WHERE m.session_id = s.id AND m.author IN ('bot', 'agent'))"""
 )
 _LAST_DIALOG = """(SELECT {} FROM dialog d WHERE d.session_id = s.id ORDER BY d.id DESC LIMIT 1)"""
-#: Of sessions that have ended: a bot may name a step after what was said, and then that has been erased.
+#: Of sessions that have ended: what a bot named after what was said may have been erased by then. A step counts
+#: by its function, whatever it is called.
 _DROP_OFF = """CASE WHEN s.ended_at IS NOT NULL THEN (SELECT COALESCE(
-        (SELECT CASE WHEN j.kind = 'note' THEN j.name || ' ' || (j.content->>'value') ELSE j.name END
+        (SELECT CASE WHEN j.kind = 'note' THEN j.name || ' ' || (j.content->>'value')
+                ELSE COALESCE(j.content->>'function', j.name) END
          FROM journal j WHERE j.dialog_id = d.id
            AND (j.kind = 'step' OR (j.kind = 'note' AND j.name IN ('intent', 'goal')))
          ORDER BY j.position DESC LIMIT 1), 'start')
@@ -145,7 +147,7 @@ SESSIONS = View(
         (
             "drop_off",
             _DROP_OFF,
-            "Where the user left: the last step, intent or goal of a dialog that was closed before its end, else start",
+            "Where the user left: the last step (its function), intent or goal of a dialog that was closed before its end, else start",
         ),
     ),
 )

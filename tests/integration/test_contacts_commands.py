@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.analytics.rollup import roll_up
 from app.database.tables import metadata
 from tests.integration.scene import Scene
 from tests.integration.test_commands import Run, runner
@@ -41,9 +42,9 @@ STAYS = {
     "session": {"end_reason", "language", "locale"},
     "event": {"endpoint", "event_id", "type", "outcome", "body_sha256"},
     "dialog": {"bot", "status"},
-    "handover": {"endpoint", "queue", "status", "agents", "message_events"},
+    "handover": {"endpoint", "queue", "status", "agents", "message_events", "reason"},
     "handover_transition": {"cause", "status", "agent_id"},
-    "mark": {"endpoint", "kind", "value"},
+    "mark": {"endpoint", "kind"},
     "session_run": {"state"},
     "incident": {"endpoint", "kind"},
     "file": {"key", "endpoint", "direction", "type", "state", "scan"},
@@ -80,6 +81,8 @@ async def play(engine: AsyncEngine) -> Scene:
         for name in REACHING:
             for column in metadata.tables[name].c:
                 await plant(connection, name, column)
+        await connection.execute(text("UPDATE mark SET kind = 'intent', endpoint = 'support'"))
+    await roll_up(engine, now=play.clock())
     return play
 
 
@@ -170,8 +173,10 @@ async def test_every_table_that_names_a_conversation_is_seen_by_these_tests(play
         there = await connection.run_sync(lambda c: inspect(c).get_table_names())
     assert empty == []
     assert set(there) - {"alembic_version"} == set(metadata.tables)
-    words_only = {"delivery_attempt", "timer", "handover_transition", "mark"}
-    assert REACHING.keys() - words_only <= (await planted(play)).keys() | {"contact"}
+    words_only = {"delivery_attempt", "timer", "handover_transition"}
+    holding_planted = await planted(play)
+    assert REACHING.keys() - words_only <= holding_planted.keys() | {"contact"}
+    assert "rollup_part" in holding_planted, "and so is what is counted of it"
 
 
 async def test_find_shows_who_it_is_for_people_and_as_json(play: Scene, run: Run) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.analytics.rollup import roll_up
 from app.bot import Chat
 from app.contacts.erase import erase
 from app.contacts.find import Wanted, export, find_contacts
@@ -96,9 +98,9 @@ async def test_an_export_holds_everything_of_the_contact_and_nothing_of_others(e
     for name in ("conversation", "session", "event", "message", "dialog", "journal", "delivery", "handover"):
         count = await play.value(f"SELECT count(*) FROM {name}")
         assert 0 < len(stored[name]) < count
-    text = str(stored)
-    assert all(secret in text for secret in (*SECRETS[:3], SECRETS[4]))
-    assert "other@example.com" not in text
+    shown = str(stored)
+    assert all(secret in shown for secret in (*SECRETS[:3], SECRETS[4]))
+    assert "other@example.com" not in shown
 
 
 async def test_no_table_holds_anything_of_an_erased_contact(engine: AsyncEngine) -> None:
@@ -139,3 +141,48 @@ async def test_a_worker_that_remembers_an_erased_contact_can_write_nothing(engin
         await turns.handle(PlainHost())
     assert await holding(play) == {}
     assert await play.value("SELECT count(*) FROM contact") == 0
+
+
+async def test_no_count_holds_what_an_erased_contact_said(engine: AsyncEngine) -> None:
+    def nothing() -> None: ...
+
+    async def bot(chat: Chat) -> None:
+        chat.intent("delivery")
+        chat.goal(chat.message.text)
+        await chat.step(nothing, name=f"find {chat.message.text}")
+        await chat.say("Found.")
+        await chat.receive()
+        chat.intent(chat.message.text)
+        await chat.receive()
+
+    play = scene(engine, bot)
+
+    async def update(conversation: str, state: str, user: str) -> None:
+        data = {"state": state, "channel": "WebChat", "user": {"userId": user}}
+        play.conversation = conversation
+        await play.post({"eventType": "CONVERSATION_UPDATE", "conversationId": conversation, "data": data})
+        await play.work()
+
+    for conversation, user, says in (
+        ("ID-ZOE", SECRETS[0], ["zanzibar-text", "zanzibar-text again"]),
+        ("ID-ZOE", SECRETS[0], ["zanzibar-text"]),
+        ("ID-OTHER", "other", ["else"]),
+    ):
+        await update(conversation, "active", user)
+        for said in says:
+            await play.says(said)
+            await play.work()
+        await update(conversation, "idle", user)
+    await roll_up(engine, now=play.clock())
+    counts = "SELECT part FROM rollup_part WHERE measure IN ('intent', 'goal', 'drop_off') ORDER BY 1"
+    assert {row[0] for row in await play.rows(counts)} == {
+        *("delivery", "else", "zanzibar-text", "zanzibar-text again"),
+        *("nothing", "intent zanzibar-text again"),  # where they left: a step counts by its function
+    }
+    async with engine.begin() as connection:  # the journal may be gone already
+        await connection.execute(text("DELETE FROM journal"))
+    await erase(engine, Wanted(id=SECRETS[0]))
+    assert await holding(play) == {}
+    assert [row[0] for row in await play.rows(counts)] == ["delivery", "else", "nothing"]
+    await roll_up(engine, now=play.clock())
+    assert await holding(play) == {}
