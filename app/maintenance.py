@@ -46,10 +46,16 @@ class Swept:
 
     bodies: int = 0
     journal_entries: int = 0
-    dialogs: int = 0
+    dialog_data: int = 0
+    sessions: int = 0
     deliveries: int = 0
+    handovers: int = 0
+    incident_details: int = 0
     transcripts: int = 0
+    dialogs: int = 0
     marks: int = 0
+    incidents: int = 0
+    counts: int = 0
     profiles: int = 0
     files: int = 0
     timers: int = 0

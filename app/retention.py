@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.conversation.privacy.erasure import BARE_SETTINGS
 from app.endpoints import Endpoint
 from app.files.purge import FORGET
 
@@ -41,6 +42,17 @@ _JOURNALS = text(
     """  # noqa: S608 - constants only
 )
 
+#: What a dialog began with goes with its journal; the row is counted, and stays as long as counts do.
+_DIALOG_DATA = text(
+    f"""
+    UPDATE dialog SET session_data = '{{}}', contact_data = '{{}}' WHERE id IN (
+        SELECT d.id FROM dialog d JOIN conversation c ON c.id = d.conversation_id
+        WHERE c.endpoint = :endpoint AND d.ended_at < {_OLD}
+          AND (d.session_data <> '{{}}' OR d.contact_data <> '{{}}')
+        LIMIT :batch FOR UPDATE OF d SKIP LOCKED)
+    """  # noqa: S608 - constants only
+)
+
 _DIALOGS = text(
     f"""
     DELETE FROM dialog WHERE id IN (
@@ -51,12 +63,50 @@ _DIALOGS = text(
     """  # noqa: S608 - constants only
 )
 
+_SESSIONS = text(
+    f"""
+    UPDATE session SET data = '{{}}', storage = '{{}}' WHERE id IN (
+        SELECT s.id FROM session s JOIN conversation c ON c.id = s.conversation_id
+        WHERE c.endpoint = :endpoint AND s.ended_at < {_OLD} AND (s.data <> '{{}}' OR s.storage <> '{{}}')
+        LIMIT :batch FOR UPDATE OF s SKIP LOCKED)
+    """  # noqa: S608 - constants only
+)
+
+#: The content, 8x8's own words in the reason, and what its attempts say.
 _DELIVERIES = text(
     f"""
-    UPDATE delivery SET content = '{{"erased": true}}' WHERE id IN (
+    WITH old AS (
         SELECT id FROM delivery
         WHERE endpoint = :endpoint AND created_at < {_OLD} AND ended_at < {_OLD}
           AND status IN ('sent', 'withheld', 'dead') AND content->>'erased' IS NULL
+        LIMIT :batch FOR UPDATE SKIP LOCKED
+    ), attempts AS (
+        UPDATE delivery_attempt SET error = NULL
+        WHERE delivery_id IN (SELECT id FROM old) AND error IS NOT NULL
+    )
+    UPDATE delivery SET content = '{{"erased": true}}',
+        reason = CASE WHEN status = 'dead' THEN split_part(reason, ':', 1) ELSE reason END
+    WHERE id IN (SELECT id FROM old)
+    """  # noqa: S608 - constants only
+)
+
+#: What the agent was shown, and every signal. What a dialog waits for is needed for its replays.
+_HANDOVERS = text(
+    f"""
+    UPDATE handover SET settings = {BARE_SETTINGS}, signals = '[]', reason = split_part(reason, ':', 1)
+    WHERE id IN (
+        SELECT h.id FROM handover h
+        WHERE h.endpoint = :endpoint AND h.requested_at < {_OLD} AND h.ended_at < {_OLD}
+          AND (h.signals <> '[]' OR h.settings <> {BARE_SETTINGS})
+          AND NOT EXISTS (SELECT 1 FROM dialog d WHERE d.id = h.dialog_id AND d.ended_at IS NULL)
+        LIMIT :batch FOR UPDATE SKIP LOCKED)
+    """  # noqa: S608 - constants only
+)
+
+_DETAILS = text(
+    f"""
+    UPDATE incident SET detail = detail - 'reason' WHERE id IN (
+        SELECT id FROM incident WHERE endpoint = :endpoint AND at < {_OLD} AND detail ? 'reason'
         LIMIT :batch FOR UPDATE SKIP LOCKED)
     """  # noqa: S608 - constants only
 )
@@ -89,6 +139,23 @@ _MARKS = text(
         SELECT id FROM mark WHERE endpoint = :endpoint AND at < {_OLD} LIMIT :batch)
     """  # noqa: S608 - constants only
 )
+
+_INCIDENTS = text(
+    f"""
+    DELETE FROM incident WHERE id IN (
+        SELECT id FROM incident WHERE endpoint = :endpoint AND at < {_OLD} LIMIT :batch)
+    """  # noqa: S608 - constants only
+)
+
+_COUNTS = [
+    text(
+        f"""
+        DELETE FROM {table} WHERE ctid IN (
+            SELECT ctid FROM {table} WHERE endpoint = :endpoint AND hour < {_OLD} LIMIT :batch)
+        """  # noqa: S608 - constants only
+    )
+    for table in ("rollup_hour", "rollup_latency", "rollup_part")
+]
 
 #: A profile that wasn't used goes with the copies that dialogs made of it; a session that is open uses it.
 _PROFILES = text(
@@ -144,21 +211,26 @@ def smallest(*days: float) -> float | None:
 
 async def clear(engine: AsyncEngine, keeps: Iterable[Keep], *, batch: int = BATCH) -> dict[str, int]:
     """Delete what is too old; rows of each kind."""
-    done = dict.fromkeys(
-        ("bodies", "journal_entries", "dialogs", "deliveries", "transcripts", "marks", "profiles", "files"), 0
-    )
+    done: dict[str, int] = {}
     for keep in keeps:
         plan: Sequence[tuple[str, TextClause, float | None]] = (
             ("bodies", _BODIES, keep.events),
             ("journal_entries", _JOURNALS, keep.events),
-            ("dialogs", _DIALOGS, keep.events),
+            ("dialog_data", _DIALOG_DATA, keep.events),
+            ("sessions", _SESSIONS, keep.events),
             ("deliveries", _DELIVERIES, keep.events),
+            ("handovers", _HANDOVERS, keep.events),
+            ("incident_details", _DETAILS, keep.events),
             ("transcripts", _TRANSCRIPTS, keep.transcripts),
+            ("dialogs", _DIALOGS, keep.analytics),
             ("marks", _MARKS, keep.analytics),
+            ("incidents", _INCIDENTS, keep.analytics),
+            *(("counts", statement, keep.analytics) for statement in _COUNTS),
             ("profiles", _PROFILES, keep.profiles),
             ("files", _FILES, keep.files),
         )
         for name, statement, days in plan:
+            done.setdefault(name, 0)
             if days is not None:
                 done[name] += await by_batches(
                     engine, statement, batch, endpoint=keep.endpoint, seconds=days * _DAY

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversation.content import CARD_VERSION
@@ -94,6 +94,7 @@ def _dialogs(since: datetime | None, endpoint: str | None) -> Select[Any]:
         .join(_CONVERSATION, _CONVERSATION.c.id == _DIALOG.c.conversation_id)
         .join(_SESSION, _SESSION.c.id == _DIALOG.c.session_id)
         .where(_DIALOG.c.status != "diverged", ~_SESSION.c.erase | _SESSION.c.ended_at.is_(None))
+        .where(_DIALOG.c.ended_at.is_(None) | exists().where(_JOURNAL.c.dialog_id == _DIALOG.c.id))
         .order_by(_DIALOG.c.id)
     )
     wanted: list[ColumnElement[bool]] = [_DIALOG.c.ended_at.is_(None)]

@@ -25,7 +25,8 @@ class Tidy:
     async def run(self) -> None:
         """End sessions that lapsed, erase what could not be erased with its session, delete files."""
         await end_lapsed(self._services)
-        await erase_what_is_left(self._services.engine)
+        erasing = [name for name, each in self._services.endpoints.items() if each.erases]
+        await erase_what_is_left(self._services.engine, endpoints=erasing)
         if self._services.files is not None:
             try:
                 await purge(self._services.engine, self._services.files.store)

@@ -241,6 +241,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('delivery_pkey')),
     postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
     )
+    op.create_index('delivery_alone', 'delivery', ['endpoint'], unique=False, postgresql_where=sa.text("session_id IS NULL AND ended_at IS NOT NULL AND content->>'erased' IS NULL"))
     op.create_index('delivery_conversation', 'delivery', ['conversation_id', 'place'], unique=False)
     op.create_index('delivery_created', 'delivery', ['created_at'], unique=False, postgresql_using='brin', postgresql_with={'autosummarize': 'on'})
     op.create_index('delivery_dead', 'delivery', ['endpoint', 'ended_at'], unique=False, postgresql_where=sa.text("status = 'dead'"))
@@ -517,6 +518,7 @@ def downgrade() -> None:
     op.drop_index('delivery_dead', table_name='delivery', postgresql_where=sa.text("status = 'dead'"))
     op.drop_index('delivery_created', table_name='delivery', postgresql_using='brin', postgresql_with={'autosummarize': 'on'})
     op.drop_index('delivery_conversation', table_name='delivery')
+    op.drop_index('delivery_alone', table_name='delivery', postgresql_where=sa.text("session_id IS NULL AND ended_at IS NOT NULL AND content->>'erased' IS NULL"))
     op.drop_table('delivery')
     op.drop_index('conversation_owner', table_name='conversation', postgresql_where=sa.text('owner IS NOT NULL'))
     op.drop_index('conversation_due', table_name='conversation', postgresql_where=sa.text('due_at IS NOT NULL'))

@@ -73,6 +73,11 @@ REACHING = reaching()
 @pytest.fixture
 async def play(engine: AsyncEngine) -> Scene:
     """Zoe and somebody else, with rows in every table there is, a secret in every text of hers."""
+    return await planted_scene(engine)
+
+
+async def planted_scene(engine: AsyncEngine) -> Scene:
+    """Zoe and somebody else, with rows in every table there is, a secret in every text of hers."""
     play = await met(engine)
     async with engine.begin() as connection:
         for table in metadata.sorted_tables:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat
+from app.gateway.outcome import Refused, Retry, Sent
+from app.worker.tidy import Tidy
 from tests.integration.scene import Scene, scene
 
 
@@ -84,3 +87,36 @@ async def test_notify_that_meets_a_human_is_refused_and_told(engine: AsyncEngine
     assert "Your parcel is here" not in play.gateway.texts
     assert await play.value("SELECT outcome FROM event ORDER BY id DESC LIMIT 1") == "refused"
     assert await play.value("SELECT kind FROM incident") == "notify_refused"
+
+
+async def test_what_was_sent_outside_of_a_session_is_erased_where_texts_go_with_it(
+    engine: AsyncEngine,
+) -> None:
+    play = scene(engine, bot, collect_conversations=False)
+    play.gateway.answers = [
+        Retry(None, 503, "later"),
+        Sent(202),
+        Refused(400, "not allowed: zanzibar-second"),
+        Retry(None, 503, "later: zanzibar-third"),
+    ]
+    for text in ("zanzibar-first", "zanzibar-second", "zanzibar-third"):
+        await called(play, "NOTIFY", text)
+        await play.later(2)
+    assert await play.statuses() == ["sent", "dead", "sent"]
+    await called(play, "NOTIFY", "zanzibar-fourth")
+    waits = "UPDATE delivery SET status = 'waiting', ended_at = NULL WHERE content->>'text' LIKE '%fourth'"
+    async with engine.begin() as connection:
+        await connection.execute(sql(waits))
+    assert await play.value("SELECT count(*) FROM session") == 0
+    await Tidy(play.services).run()
+    rows = await play.rows("SELECT content, reason FROM delivery ORDER BY place")
+    assert [row[0].get("text") for row in rows] == [None, None, None, "zanzibar-fourth"]
+    assert rows[1][1] == "refused with 400"
+    assert await play.value("SELECT count(*) FROM delivery_attempt WHERE error IS NOT NULL") == 0
+
+
+async def test_what_was_sent_outside_of_a_session_stays_where_texts_stay(engine: AsyncEngine) -> None:
+    play = scene(engine, bot)
+    await called(play, "NOTIFY", "Your parcel is here")
+    await Tidy(play.services).run()
+    assert await play.value("SELECT content->>'text' FROM delivery") == "Your parcel is here"

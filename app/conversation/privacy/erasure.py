@@ -9,8 +9,12 @@ redriven as long as its session is open, like all that could be replayed.
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from collections.abc import Iterable
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.types import Text
 
 from app.conversation.changes import Changes
 from app.files.purge import FORGET
@@ -19,6 +23,8 @@ _ERASED = "jsonb_build_object('erased', true)"
 #: Events that Parley itself will handle again keep what they say.
 _DONE = "processed_at IS NOT NULL AND COALESCE(outcome, '') <> 'held'"
 _OPEN = "('waiting', 'sending', 'in_doubt')"
+#: A handover's settings without what was said: sealed ones keep their flags.
+BARE_SETTINGS = "(settings - CAST('{message,cancel_text,packet,sealed}' AS text[]))"
 
 _STATEMENTS = [
     text(statement)
@@ -46,7 +52,7 @@ _STATEMENTS = [
               AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.id = f.delivery_id AND d.status IN {_OPEN})""",
         """UPDATE incident SET detail = detail - 'reason'
             WHERE conversation_id = :conversation AND detail ? 'reason'""",
-        """UPDATE handover SET settings = settings - 'message' - 'cancel_text' - 'packet'
+        f"""UPDATE handover SET settings = {BARE_SETTINGS}
             WHERE session_id = :session AND ended_at IS NOT NULL""",
         f"""UPDATE session SET data = '{{}}', storage = '{{}}', erased_at = CASE WHEN NOT EXISTS (
                 SELECT 1 FROM delivery d WHERE d.conversation_id = :conversation
@@ -68,6 +74,24 @@ _LEFT = text(
     """
 )
 
+#: Services notify users when no session is open too.
+_ALONE = text(
+    f"""
+    WITH alone AS (
+        SELECT id FROM delivery
+        WHERE endpoint = ANY(:endpoints) AND session_id IS NULL AND ended_at IS NOT NULL
+          AND content->>'erased' IS NULL AND status NOT IN {_OPEN}
+        LIMIT :most FOR UPDATE SKIP LOCKED
+    ), attempts AS (
+        UPDATE delivery_attempt SET error = NULL
+        WHERE delivery_id IN (SELECT id FROM alone) AND error IS NOT NULL
+    )
+    UPDATE delivery SET content = {_ERASED},
+        reason = CASE WHEN status = 'dead' THEN split_part(reason, ':', 1) ELSE reason END
+    WHERE id IN (SELECT id FROM alone)
+    """
+).bindparams(bindparam("endpoints", type_=ARRAY(Text)))
+
 _LOCK = text("SELECT id FROM conversation WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED")
 
 
@@ -85,8 +109,15 @@ async def erase_session(connection: AsyncConnection, conversation_id: int, sessi
         await connection.execute(statement, {"conversation": conversation_id, "session": session_id})
 
 
-async def erase_what_is_left(engine: AsyncEngine, *, most: int = 100) -> int:
-    """Erase what could not be erased with its session, where that is done with by now; sessions looked at."""
+async def erase_what_is_left(engine: AsyncEngine, *, endpoints: Iterable[str] = (), most: int = 100) -> int:
+    """Erase what could not be erased with its session, where that is done with by now; sessions looked at.
+
+    Of `endpoints`, where nothing of a text outlives a session, also what was sent outside of any.
+    """
+    names = list(endpoints)
+    if names:
+        async with engine.begin() as connection:
+            await connection.execute(_ALONE, {"endpoints": names, "most": most})
     async with engine.connect() as connection:
         left = (await connection.execute(_LEFT, {"most": most})).all()
     for row in left:

@@ -10,6 +10,8 @@ from app.sealing import Sealer, sealer, unseal
 
 #: What SQL looks at in a delivery's content.
 _FLAGS = ("during_handover", "handover")
+#: What a handover's settings still say once their texts are erased.
+_HANDOVER_FLAGS = ("returns", "private", "shown")
 #: Where a sealed entry's content has its name.
 _NAME = "sealed_name"
 
@@ -27,7 +29,9 @@ def seal_changes(changes: Changes) -> None:
     for row in changes.dialogs:
         _seal(box, row, "session_data", "contact_data")
     for row in changes.handovers:
-        _seal(box, row, "settings")
+        settings = row["settings"]
+        flags = {name: settings[name] for name in _HANDOVER_FLAGS if name in settings}
+        row["settings"] = {**box.seal(settings), **flags}
     for echo in changes.confirmed:
         echo["text"] = box.digest(" ".join((echo["text"] or "").split()))
 

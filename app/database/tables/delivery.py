@@ -36,6 +36,14 @@ class Delivery(SQLModel, table=True):
         Index(
             "delivery_created", "created_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}
         ),
+        # What was sent outside of any session, and may have to be erased.
+        Index(
+            "delivery_alone",
+            "endpoint",
+            postgresql_where=sql(
+                "session_id IS NULL AND ended_at IS NOT NULL AND content->>'erased' IS NULL"
+            ),
+        ),
         Index(
             "delivery_unconfirmed",
             "conversation_id",
