@@ -151,8 +151,11 @@ PARTS = (
         "d.bot || ': ' || COALESCE(d.error, d.status)",
         "d.status IN ('failed', 'diverged')",
     ),
-    _parts(
-        "handover", "analytics_handovers v", "v.requested_at", "v.status || COALESCE(': ' || v.reason, '')"
+    _parts(  # without 8x8's own words
+        "handover",
+        "analytics_handovers v",
+        "v.requested_at",
+        "v.status || COALESCE(': ' || split_part(v.reason, ': ', 1), '')",
     ),
     _parts("queue", "analytics_handovers v", "v.requested_at", "v.queue"),
     _parts(  # without 8x8's own words

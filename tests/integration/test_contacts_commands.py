@@ -42,7 +42,7 @@ STAYS = {
     "session": {"end_reason", "language", "locale"},
     "event": {"endpoint", "event_id", "type", "outcome", "body_sha256"},
     "dialog": {"bot", "status"},
-    "handover": {"endpoint", "queue", "status", "agents", "message_events", "reason"},
+    "handover": {"endpoint", "queue", "status", "agents", "message_events"},
     "handover_transition": {"cause", "status", "agent_id"},
     "mark": {"endpoint", "kind"},
     "session_run": {"state"},
@@ -87,6 +87,7 @@ async def planted_scene(engine: AsyncEngine) -> Scene:
             for column in metadata.tables[name].c:
                 await plant(connection, name, column)
         await connection.execute(text("UPDATE mark SET kind = 'intent', endpoint = 'support'"))
+        await connection.execute(text("UPDATE handover SET reason = 'refused with 400: ' || reason"))
     await roll_up(engine, now=play.clock())
     return play
 

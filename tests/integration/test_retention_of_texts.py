@@ -16,7 +16,6 @@ STAYS = {
     "delivery": {"reason", "confirmed_by"},
     "delivery_attempt": {"outcome"},
     "dialog": {"error"},
-    "handover": {"reason"},
     "interaction": {"interaction_id"},
     "session_run": {"name"},
 }
@@ -27,7 +26,7 @@ OVER = (
     "UPDATE dialog SET ended_at = now(), status = 'closed'",
     "UPDATE handover SET ended_at = now(), status = 'completed'",
     "UPDATE delivery SET ended_at = now(), status = 'dead', reason = 'refused with 400: PLANTED'",
-    "UPDATE handover SET reason = reason || ': PLANTED', settings = jsonb_build_object('packet', settings)",
+    "UPDATE handover SET settings = jsonb_build_object('packet', settings)",
     "UPDATE incident SET detail = jsonb_build_object('reason', detail)",
     "UPDATE event SET processed_at = now(), outcome = 'noted'",
     "UPDATE timer SET ended_at = now(), outcome = 'fired'",
