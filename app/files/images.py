@@ -1,9 +1,13 @@
-"""Smaller copies of images. Runs in a thread; what claims to be enormous is refused before it is unpacked."""
+"""Smaller copies of images, in a process of their own: see resize.py.
+
+What claims to be enormous is refused before it is unpacked.
+"""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from math import sqrt
 
 from PIL import Image, ImageOps
 
@@ -15,8 +19,12 @@ FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/
 MOST_PIXELS = 50_000_000
 #: Widths are multiples of this, so that one image has a bounded number of smaller copies.
 _STEP = 16
-_QUALITIES = (85, 70, 55, 40)
+_QUALITIES = (85, 60)
 _SMALLEST = 16
+#: How many times the bytes allowed an image may have for lower quality alone to make it fit.
+_BY_QUALITY = 2
+#: Pixels up to which a PNG is worth being packed as tightly as can be.
+_PACKED_TIGHTLY = 1_000_000
 
 
 class NotResizable(ParleyError):
@@ -67,12 +75,15 @@ def resize(content: bytes, wanted: Wanted) -> tuple[bytes, str] | None:
 def _resize(image: Image.Image, size: int, wanted: Wanted) -> tuple[bytes, str] | None:
     box = _box(image, wanted)
     limit = wanted.bytes_at_most
-    if box is None and (limit is None or size <= limit):
+    if limit is not None and size > limit:
+        box = _lighter(image, box, size, limit)
+    elif box is None:
         return None
     kind = image.format if image.format in ("JPEG", "WEBP") else "PNG"
     if box is not None:
         image.draft("RGB", box)  # a JPEG is unpacked smaller at once
-    picture = ImageOps.exif_transpose(image)
+    picture: Image.Image = image
+    ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode not in ("RGB", "RGBA", "L"):
         picture = picture.convert(
             "RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB"
@@ -81,30 +92,63 @@ def _resize(image: Image.Image, size: int, wanted: Wanted) -> tuple[bytes, str] 
         picture = picture.convert("RGB")
     if box is not None:
         picture.thumbnail(box, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return _within(picture, kind, limit), f"image/{kind.lower()}"
+    made = _encoded(picture, kind, _QUALITIES[0]) if limit is None else _within(picture, kind, limit)
+    return made, f"image/{kind.lower()}"
 
 
 def _box(image: Image.Image, wanted: Wanted) -> tuple[int, int] | None:
     """The size it gets; None where it has that already."""
-    width, height = image.size
-    if image.getexif().get(0x0112, 1) >= 5:  # lies on its side
-        width, height = height, width
+    width, height = _turned(image)
     most_width, most_height = _down(wanted.width) or width, _down(wanted.height) or height
     if width <= int(most_width) and height <= int(most_height):
         return None
-    scale = min(int(most_width) / width, int(most_height) / height)
+    return _scaled(width, height, min(int(most_width) / width, int(most_height) / height))
+
+
+def _lighter(
+    image: Image.Image, box: tuple[int, int] | None, size: int, limit: int
+) -> tuple[int, int] | None:
+    """The size it gets where it has far more bytes than it may: encoding it in full would be in vain."""
+    width, height = _turned(image)
+    scale = sqrt(limit * _BY_QUALITY / size)
+    if scale >= 1 or (box is not None and box[0] <= width * scale):
+        return box
+    return _scaled(width, height, scale)
+
+
+def _turned(image: Image.Image) -> tuple[int, int]:
+    """Width and height as it is shown."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(0x0112, 1) >= 5 else (width, height)
+
+
+def _scaled(width: int, height: int, scale: float) -> tuple[int, int]:
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
-def _within(picture: Image.Image, kind: str, limit: int | None) -> bytes:
-    """Encoded within `limit` bytes: first at lower quality, then smaller."""
+def _within(picture: Image.Image, kind: str, limit: int) -> bytes:
+    """Encoded within `limit` bytes: at lower quality where that may do, else smaller."""
     while True:
         for quality in _QUALITIES if kind != "PNG" else (0,):
-            encoded = io.BytesIO()
-            options = {"optimize": True} if kind == "PNG" else {"quality": quality}
-            picture.save(encoded, kind, **options)
-            if limit is None or encoded.tell() <= limit:
-                return encoded.getvalue()
+            encoded = _encoded(picture, kind, quality)
+            if len(encoded) <= limit:
+                return encoded
+            if len(encoded) > limit * _BY_QUALITY:
+                break
         if min(picture.size) <= _SMALLEST:
             raise NotResizable("The image can't be made that small")
-        picture = picture.resize((max(int(picture.width * 0.7), 1), max(int(picture.height * 0.7), 1)))
+        scale = min(sqrt(limit / len(encoded)), 0.7)
+        picture = picture.resize(_scaled(picture.width, picture.height, scale), reducing_gap=2.0)
+
+
+def _encoded(picture: Image.Image, kind: str, quality: int) -> bytes:
+    """In a way that costs little, but for small PNGs."""
+    encoded = io.BytesIO()
+    match kind:
+        case "PNG":
+            picture.save(encoded, kind, optimize=picture.width * picture.height <= _PACKED_TIGHTLY)
+        case "WEBP":
+            picture.save(encoded, kind, quality=quality, method=0)
+        case _:
+            picture.save(encoded, kind, quality=quality)
+    return encoded.getvalue()

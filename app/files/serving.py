@@ -6,9 +6,7 @@ harmless kinds; it never guesses a type, and runs nothing.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,8 +18,10 @@ from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
 from app.errors import ConfigurationError
-from app.files.images import FORMATS, NotResizable, Wanted, resize
+from app.files.flights import Busy, Flights
+from app.files.images import FORMATS, NotResizable, Wanted
 from app.files.links import Links
+from app.files.resizing import Copy, NotInTime, resize_apart
 from app.files.sealed import SEALED
 from app.files.store import FileStore, NoSuchFile, StorageFailed, smaller_folder
 
@@ -78,12 +78,11 @@ class FileServer:
         self._links = links
         self._find = find
         self._now = now
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="image")
-        self._resizing = 0
+        self._resizing: Flights[Copy | None] = Flights(_AT_ONCE, _WAITING)
 
     def close(self) -> None:
-        """Begin no further resizing."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Let go of what is being resized."""
+        self._resizing.close()
 
     async def answer(self, request: AnyRequest) -> Answer:
         """The file, or why not."""
@@ -118,7 +117,7 @@ class FileServer:
         first = await anext(pieces, b"")  # whether it is there is known before the answer begins
         return Stream(_from(first, pieces), headers=headers)
 
-    async def _smaller(self, number: str, file: StoredFile, wanted: Wanted) -> tuple[bytes, str] | None:
+    async def _smaller(self, number: str, file: StoredFile, wanted: Wanted) -> Copy | None:
         """The image's smaller copy, made once; None where it is small enough."""
         if file.size > _LARGEST_IMAGE:
             raise Refusal(422, "The image is too large to be resized")
@@ -129,26 +128,23 @@ class FileServer:
             return await self._store.get(key), f"image/{kind}"
         except NoSuchFile:
             pass
-        content = await self._store.get(file.key)
-        made = await self._make(content, wanted)
+        try:
+            return await self._resizing.join(key, lambda: self._make(number, file, wanted, key))
+        except NotResizable as error:
+            raise Refusal(422, str(error)) from None
+        except Busy:
+            raise Refusal(503, "Too many images are being resized") from None
+        except NotInTime as error:
+            raise Refusal(503, str(error)) from None
+
+    async def _make(self, number: str, file: StoredFile, wanted: Wanted, key: str) -> Copy | None:
+        made = await resize_apart(self._store.stream(file.key), wanted)
         if made is not None:
             await self._store.put(key, made[0])
             if await self._find(number) is None:  # deleted meanwhile: the copy must go as well
                 await self._store.delete([key])
                 raise NoSuchFile
         return made
-
-    async def _make(self, content: bytes, wanted: Wanted) -> tuple[bytes, str] | None:
-        if self._resizing >= _AT_ONCE + _WAITING:
-            raise Refusal(503, "Too many images are being resized")
-        self._resizing += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, resize, content, wanted)
-        except NotResizable as error:
-            raise Refusal(422, str(error)) from None
-        finally:
-            self._resizing -= 1
 
 
 def file_routes(server: FileServer) -> list[ControllerRouterHandler]:
