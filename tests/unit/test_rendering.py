@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -225,8 +226,46 @@ def test_no_markdown_is_too_strange(text: str) -> None:
         deliverables({"type": "markdown", "text": text}, channel)
 
 
+def test_addresses_in_markdown_stay_as_they_are() -> None:
+    for address in (
+        "https://x.example/_next_/a",
+        "https://x.example/__init__.py",
+        "http://x.example/a*b*c~~d~~",
+        "https://x.example/A_(b)_c",
+    ):
+        for text in (f"see {address} and _this_", f"**{address}**", f"- {address}."):
+            for channel in ("WebChat", "WhatsApp"):
+                [body] = rendered({"type": "markdown", "text": text}, channel)
+                assert address in body["text"]
+    [body] = rendered({"type": "markdown", "text": "**https://x.example/a** and _so_ on"}, "WhatsApp")
+    assert body["text"] == "*https://x.example/a* and _so_ on"
+
+
+@pytest.mark.parametrize(
+    "piece", ["[", "[a](", "![", "**a", "__a", "_a", "~~a", "`a", "# ", "> ", "- ", "* ", "\\*", "https://"]
+)
+def test_no_markdown_takes_long(piece: str) -> None:
+    text = piece * (10_000 // len(piece))
+    begun = time.process_time()
+    deliverables({"type": "markdown", "text": text}, "WhatsApp")
+    assert time.process_time() - begun < 0.3
+
+
+def test_an_e_mail_is_one() -> None:
+    assert len(rendered(output("A sentence. " * 800, None, None, None), "Email")) == 1
+
+
+def test_a_sign_of_several_characters_is_not_parted() -> None:
+    family, flag, accented = "👨‍👩‍👧‍👦", "🇨🇭", "e\u0301"
+    for sign in (family, flag, accented):
+        parts = split(sign * 100, 50)
+        assert "".join(parts) == sign * 100
+        assert all(len(part) % len(sign) == 0 and 0 < len(part) <= 50 for part in parts)
+    assert split("\u200d" * 10, 4)  # nothing but joiners: they are parted all the same
+
+
 def test_the_page_has_a_line_for_every_type_and_a_column_for_every_channel() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert "| said | WebChat | WhatsApp | SMS, Facebook, Viber, RCS, ChatAPI, others |" in page
+    assert "| said | WebChat | WhatsApp | SMS, Facebook, Viber, RCS, ChatAPI, Email, others |" in page
     for name in SAID:
         assert re.search(rf"^\| {name} \|", page, re.M), name

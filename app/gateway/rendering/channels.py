@@ -1,7 +1,8 @@
 """The channels that 8x8 reports, and how much of a text one message of each takes.
 
 8x8 publishes no limits. WhatsApp's, Facebook's, Viber's and RCS's are those that these channels publish
-themselves; the others are Parley's own choice: an SMS of ten parts, a text that is still read in one go.
+themselves; the others are Parley's own choice: an SMS of ten parts, a text that is still read in one go, all
+that a bot can say in one e-mail.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ LIMITS = {
     "Viber": 1000,
     "RCS": 3072,
     "ChatAPI": 4000,
+    "Email": 10_000,
 }
 LIMIT = 1000
 """Of a channel that is not known."""

@@ -10,8 +10,11 @@ import re
 
 _FENCE = re.compile(r"^```[^\n]*\n(.*?)\n?```[ \t]*$", re.M | re.S)
 _CODE = re.compile(r"`([^`\n]+)`")
-_PICTURE = re.compile(r"!\[([^\]\n]*)\]\(([^)\s]+)\)")
-_LINK = re.compile(r"\[([^\]\n]+)\]\(([^)\s]+)\)")
+# With bounds, so that text that only looks like it takes no time that grows with its square.
+_PICTURE = re.compile(r"!\[([^\[\]\n]{0,500})\]\(([^)\s]{1,2000})\)")
+_LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(([^)\s]{1,2000})\)")
+#: An address as it stands, without what more likely ends the sentence or is a mark.
+_ADDRESS = re.compile(r"https?://[^\s<>]*[^\s<>*_~.,;:!?()\[\]'\"]")
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*$", re.M)
 _RULE = re.compile(r"^[ \t]*([-*_])(?:[ \t]*\1){2,}[ \t]*$", re.M)
 _BULLET = re.compile(r"^([ \t]*)[-*+][ \t]+", re.M)
@@ -49,6 +52,7 @@ def _change(text: str, *, bold: str, italic: str, struck: str, code: str, fence:
     text = _ESCAPED.sub(lambda match: hold(match[1]), text)
     text = _PICTURE.sub(lambda match: hold(_named(match[1], match[2])), text)
     text = _LINK.sub(lambda match: hold(_named(match[1], match[2])), text)
+    text = _ADDRESS.sub(lambda match: hold(match[0]), text)
     text = _RULE.sub("", text)
     text = _HEADING.sub(rf"{_STRONG}\1{_STRONG}" if bold else r"\1", text)
     text = _QUOTE.sub("> " if bold else "", text)

@@ -15,6 +15,15 @@ _ENDS = (
 _FAR_ENOUGH = 0.5
 
 
+_JOINER = "\u200d"
+#: What goes on with the sign before it: joiners, variants, colours of skin, accents. A flag has two halves.
+_JOINED = re.compile(
+    "[\u0300-\u036f\u200d\u20d0-\u20ff\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+)
+_HALVES = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+_LONGEST_SIGN = 40
+
+
 def split(text: str, limit: int) -> list[str]:
     """Parts of at most `limit` characters, in order; nothing but space at the seams is lost."""
     if len(text) <= limit:
@@ -39,7 +48,18 @@ def _cut(text: str, limit: int) -> int:
         found = [match for match in ends.finditer(window) if 0 < _end(match) <= limit]
         if found and _end(found[-1]) >= limit * least:
             return _end(found[-1])
-    return limit
+    return _between_signs(text, limit)
+
+
+def _between_signs(text: str, cut: int) -> int:
+    """The last place up to `cut` that is not within a sign of several characters, such as a flag."""
+    for place in range(cut, max(cut - _LONGEST_SIGN, 0), -1):
+        if _JOINED.match(text, place) or text[place - 1] == _JOINER:
+            continue
+        halves = place - len(text[:place].rstrip(_HALVES)) if text[place] in _HALVES else 0
+        if halves % 2 == 0:
+            return place
+    return cut
 
 
 def _end(match: re.Match[str]) -> int:
