@@ -25,3 +25,8 @@ def not_implemented(message: str) -> ODataError:
 def not_found(message: str) -> ODataError:
     """There is no such thing."""
     return ODataError(404, "NotFound", message)
+
+
+def not_allowed() -> ODataError:
+    """Something other than reading."""
+    return ODataError(405, "MethodNotAllowed", "The service is read-only: GET is all there is")

@@ -8,7 +8,7 @@ from odata_query import ast
 from odata_query.exceptions import ODataException
 from odata_query.grammar import ODataLexer, ODataParser  # type: ignore[attr-defined,unused-ignore]
 from odata_query.sqlalchemy.core import AstToSqlAlchemyCoreVisitor
-from sqlalchemy import ColumnElement, Table, literal
+from sqlalchemy import ColumnElement, Table, false, func, literal, not_
 from sqlalchemy.types import Uuid
 
 from app.odata.errors import bad, not_implemented
@@ -31,6 +31,12 @@ class _Visitor(AstToSqlAlchemyCoreVisitor):
     def visit_NotEq(self, node: ast.NotEq) -> Any:
         """In OData null is not equal to any value; in SQL it would be neither equal nor unequal."""
         return lambda left, right: left.is_distinct_from(right)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
+        """`not`: a comparison with null is false in OData, so that it holds here; in SQL it would be null."""
+        if not isinstance(node.op, ast.Not):
+            return super().visit_UnaryOp(node)
+        return not_(func.coalesce(self.visit(node.operand), false()))
 
     def func_matchespattern(self, field: Any, pattern: Any) -> Any:
         """Not offered: an expression of a user could keep the database busy."""

@@ -102,8 +102,8 @@ def _order(view: View, text: str | None) -> tuple[tuple[str, bool], ...]:
 
 
 def _expand(view: View, text: str) -> tuple[str, ...]:
-    if "(" in text or "/" in text:
-        raise not_implemented("$expand takes no options and goes one level deep")
+    if "(" in text or "/" in text or "*" in text:
+        raise not_implemented("$expand takes relations by name, without options, and goes one level deep")
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         if name not in view.links:

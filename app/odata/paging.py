@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Select, and_, false, or_, tuple_
+from sqlalchemy import Column, ColumnElement, Select, and_, false, literal, or_, tuple_
 from sqlalchemy.types import DateTime, Uuid
 
 from app.analytics.views import View
@@ -33,8 +33,8 @@ def after(query: Select[Any], view: View, order: Order, token: str) -> Select[An
     columns = [view.table.c[name] for name, _ in order]
     directions = {down for _, down in order}
     if len(directions) == 1 and not any(column.nullable for column in columns):
-        row = tuple_(*columns)
-        return query.where(row < values if directions == {True} else row > values)  # one look into an index
+        row, last = tuple_(*columns), tuple_(*map(_bound, columns, values))
+        return query.where(row < last if directions == {True} else row > last)  # one look into an index
     alternatives: list[ColumnElement[bool]] = []
     for index, (column, (_, down)) in enumerate(zip(columns, order, strict=True)):
         same = [_same(column, value) for column, value in zip(columns[:index], values, strict=False)]
@@ -86,15 +86,20 @@ def _ordering(column: Column[Any], down: bool) -> Any:
 
 
 def _same(column: Column[Any], value: Any) -> ColumnElement[bool]:
-    return column.is_(None) if value is None else column == value
+    return column.is_(None) if value is None else column == _bound(column, value)
 
 
 def _behind(column: Column[Any], value: Any, down: bool) -> ColumnElement[bool]:
     if down:
         if value is None:
             return false()
-        behind = column < value
+        behind = column < _bound(column, value)
         return or_(behind, column.is_(None)) if column.nullable else behind
     if value is None:
         return column.is_not(None)
-    return or_(column > value)
+    return column > _bound(column, value)
+
+
+def _bound(column: Column[Any], value: Any) -> ColumnElement[Any]:
+    """The value as a parameter: true and false by themselves are constants, which have no order."""
+    return literal(value, column.type)

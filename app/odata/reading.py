@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.access.tokens import Reader
 from app.analytics.views import VIEWS, Link, View
+from app.database.refusals import is_unfit
 from app.odata.errors import ODataError, bad, not_found
 from app.odata.options import Options
 from app.odata.paging import after, ordered, token_of
@@ -185,7 +186,7 @@ class _Connection:
             raise ODataError(
                 503, "TooLong", "The query takes too long: ask for less, or filter by time"
             ) from None
-        if state[:2] in ("22", "42") or "invalid input for query argument" in str(error.orig):
+        if is_unfit(error):
             raise bad("A value does not fit what it is compared with") from None
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import traceback
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import structlog
-from litestar import Request, Response, Router, get
+from litestar import Request, Response, Router, get, route
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.access.tokens import Reader, find_reader
 from app.analytics.views import VIEWS
-from app.odata.errors import ODataError, not_implemented
+from app.odata.errors import ODataError, bad, not_allowed, not_implemented
 from app.odata.metadata import csdl, service_document
 from app.odata.options import PAGE, Options, read_options
 from app.odata.paths import Path, read_path
@@ -45,6 +47,7 @@ def odata_router(engine: AsyncEngine, now: Callable[[], datetime], url: str | No
     """The routes below /odata/v1. `url` is where the admin port is reached; None: as the request says."""
 
     async def reading(request: AnyRequest) -> Reading:
+        _check_version(request.headers.get("odata-maxversion", ""))
         token = _token(request.headers.get("authorization", ""))
         reader: Reader | None = None
         if token:
@@ -67,14 +70,20 @@ def odata_router(engine: AsyncEngine, now: Callable[[], datetime], url: str | No
             raise not_implemented(f"{path.strip('/')} is not offered")
         return await _resource(reads, request, read_path(path))
 
+    @route(["/", "/{path:path}"], http_method=["POST", "PUT", "PATCH", "DELETE"], status_code=405)
+    async def changing() -> None:
+        raise not_allowed()
+
     return Router(
         path=PATH,
-        route_handlers=[service, resource],
+        route_handlers=[service, resource, changing],
         exception_handlers={
             ODataError: _odata_error,
             HTTPException: _http_error,
-            SQLAlchemyError: _database_error,
+            DBAPIError: _database_error,
+            PoolTimeout: _database_error,
             OSError: _database_error,
+            Exception: _failure,
         },
     )
 
@@ -103,14 +112,25 @@ async def _resource(reads: Reading, request: AnyRequest, path: Path) -> Response
     if path.count:
         number = await reads.count(view, options, within)
         return Response(str(number).encode(), media_type="text/plain", headers=_HEADERS)
-    page = await reads.page(view, options, parameters, page=_page(request), within=within, path=place)
-    return _json(page)
+    size, headers = _page(request.headers.get("prefer", ""))
+    page = await reads.page(view, options, parameters, page=size, within=within, path=place)
+    return _json(page, **headers)
 
 
-def _page(request: AnyRequest) -> int:
-    """Rows of a page: what the client prefers, up to ours."""
-    match = re.search(r"(?:odata\.)?maxpagesize\s*=\s*(\d{1,9})", request.headers.get("prefer", ""))
-    return min(max(int(match[1]), 1), PAGE) if match else PAGE
+def _page(prefer: str) -> tuple[int, dict[str, str]]:
+    """Rows of a page: what the client prefers, up to ours; and the headers that say so."""
+    match = re.search(r"((?:odata\.)?maxpagesize)\s*=\s*(\d{1,9})", prefer)
+    if match is None:
+        return PAGE, {}
+    size = min(max(int(match[2]), 1), PAGE)
+    return size, {"preference-applied": f"{match[1]}={size}", "vary": "prefer"}
+
+
+def _check_version(most: str) -> None:
+    """Raise ODataError for a client that understands only what came before version 4."""
+    match = re.fullmatch(r"\s*(\d{1,3})\.\d{1,3}.*", most)
+    if match is not None and int(match[1]) < 4:
+        raise bad("OData-MaxVersion is below 4.0, the version that is offered")
 
 
 def _token(header: str) -> str | None:
@@ -130,8 +150,8 @@ def _root(request: AnyRequest, url: str | None) -> str:
     return f"{(url or str(request.base_url)).rstrip('/')}{PATH}/"
 
 
-def _json(body: dict[str, Any]) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), media_type=_JSON, headers=_HEADERS)
+def _json(body: dict[str, Any], **headers: str) -> Response[bytes]:
+    return Response(msgspec.json.encode(body), media_type=_JSON, headers={**_HEADERS, **headers})
 
 
 def _error(status: int, code: str, message: str, **headers: str) -> Response[bytes]:
@@ -143,6 +163,8 @@ def _odata_error(_: AnyRequest, error: ODataError) -> Response[bytes]:
     headers = {}
     if isinstance(error, Unauthorized):
         headers = {"www-authenticate": 'Basic realm="Parley", charset="UTF-8"'}
+    elif error.status == 405:
+        headers = {"allow": "GET"}
     return _error(error.status, error.code, str(error), **headers)
 
 
@@ -153,3 +175,10 @@ def _http_error(_: AnyRequest, error: HTTPException) -> Response[bytes]:
 def _database_error(_: AnyRequest, error: Exception) -> Response[bytes]:
     log.warning("odata_unavailable", error=type(error).__name__)
     return _error(503, "Unavailable", "The database does not answer now: try again")
+
+
+def _failure(_: AnyRequest, error: Exception) -> Response[bytes]:
+    # Where, but not the error's text: it could hold what somebody wrote.
+    where = "".join(traceback.format_tb(error.__traceback__))
+    log.error("odata_failed", error=type(error).__name__, where=where)
+    return _error(500, "InternalError", "Parley has made a mistake; its log says where")

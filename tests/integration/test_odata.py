@@ -13,12 +13,14 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.access.tokens import new_token, revoke_token
 from app.analytics.rollup import roll_up
 from app.analytics.views import VIEWS
 from app.bot import Chat
+from app.odata.reading import Reading
 from tests.integration.admin_pages import admin
 from tests.integration.scene import scene
 
@@ -27,6 +29,8 @@ ROOT = "/odata/v1/"
 
 async def echo(chat: Chat) -> None:
     chat.intent("echo" if chat.message.text != "50%" else "50% off")
+    if chat.message.text in ("a", "b", "c", "e"):
+        chat.understood(chat.message.text in ("a", "e"))
     await chat.say(f"You said {chat.message.text}.")
 
 
@@ -123,6 +127,14 @@ async def test_filters_mean_what_odata_says(client: httpx.AsyncClient) -> None:
     assert len(await ids(f"started_at lt {soon} and is_test eq false")) == 8
     assert len(await ids("latency_seconds ge 0 and latency_seconds lt 1000", "Turns", "turn_id")) == 8
     assert await ids("external_id eq 'ID-1'' OR 1=1'") == []
+    assert await ids("not (channel eq 'SMS')") == ["ID-0", "ID-2", "ID-4", "ID-6", "ID-7"]
+    assert await ids(
+        "not (channel eq 'SMS' or external_id in ('ID-0','ID-2')) and endpoint eq 'support'"
+    ) == [
+        "ID-4",
+        "ID-6",
+    ]
+    assert await ids("not (not (channel eq 'SMS'))") == ["ID-1", "ID-3", "ID-5"]
 
 
 async def test_select_top_skip_count_and_order(client: httpx.AsyncClient) -> None:
@@ -151,6 +163,29 @@ async def test_pages_follow_each_other_by_key_and_keep_what_was_asked(client: ht
     assert [row["external_id"] for row in rows] == ["ID-5", "ID-3", "ID-1", "ID-6", "ID-4", "ID-2", "ID-0"]
     assert len(await whole(client, "Conversations", 2, **{"$top": 5})) == 5
     assert len(await whole(client, "Conversations", 3, **{"$skip": 4})) == 4
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "understood",
+        "understood desc",
+        "understood,late desc",
+        "late desc,understood",
+        "late,turn_id desc",
+        "intent desc,understood",
+        "channel,latency_seconds desc",
+    ],
+)
+async def test_pages_of_one_row_have_every_row_in_the_order_asked_for(
+    client: httpx.AsyncClient, engine: AsyncEngine, order: str
+) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE event SET late = true WHERE id % 2 = 0"))
+    everything = (await get(client, "Turns", **{"$orderby": order}))["value"]
+    assert {row["understood"] for row in everything} == {True, False, None}
+    assert {row["late"] for row in everything} == {True, False}
+    assert await whole(client, "Turns", 1, **{"$orderby": order}) == everything
 
 
 async def test_a_row_that_comes_between_two_pages_moves_nothing(
@@ -227,6 +262,7 @@ async def test_what_is_wrong_is_said_in_odatas_words(client: httpx.AsyncClient) 
         "Conversations?$select=nope": 400,
         "Conversations?$expand=Nope": 400,
         "Conversations?$expand=Messages($top=1)": 501,
+        "Conversations?$expand=*": 501,
         "Conversations?$top=-1": 400,
         "Conversations?$skiptoken=abc": 400,
         "Conversations?$apply=aggregate($count as n)": 501,
@@ -238,9 +274,43 @@ async def test_what_is_wrong_is_said_in_odatas_words(client: httpx.AsyncClient) 
         answer = await client.get(ROOT + path)
         assert answer.status_code == status, f"{path}: {answer.status_code} {answer.text}"
         assert set(answer.json()["error"]) == {"code", "message"}, path
-    assert (await client.post(ROOT + "Conversations", json={})).status_code == 405
     nulls = await client.get(ROOT + "Conversations?$filter=external_id eq 'a%00b'")
     assert nulls.status_code == 400
+
+
+async def test_what_reads_nothing_is_refused_in_odatas_words(client: httpx.AsyncClient) -> None:
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        for path in ("", "Conversations", "Conversations(1)"):
+            answer = await client.request(method, ROOT + path, json={})
+            assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+            assert answer.headers["odata-version"] == "4.0"
+            assert answer.json()["error"]["code"] == "MethodNotAllowed"
+
+
+async def test_what_a_client_prefers_and_understands_is_answered(client: httpx.AsyncClient) -> None:
+    for prefers, applied in (
+        ("odata.maxpagesize=2", "odata.maxpagesize=2"),
+        ("maxpagesize=9999", "maxpagesize=500"),
+    ):
+        answer = await client.get(ROOT + "Conversations", headers={"prefer": prefers})
+        assert answer.headers["preference-applied"] == applied
+    assert "preference-applied" not in (await client.get(ROOT + "Conversations")).headers
+    for version, status in (("3.0", 400), ("4.0", 200), ("4.01", 200)):
+        answer = await client.get(ROOT + "Conversations", headers={"odata-maxversion": version})
+        assert answer.status_code == status
+    assert (await client.get(ROOT, headers={"odata-maxversion": "3.0"})).json()["error"]["code"]
+
+
+async def test_a_mistake_of_parleys_own_is_not_laid_to_the_database(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def mistaken(*_: Any, **__: Any) -> None:
+        raise ArgumentError("of a private text")
+
+    monkeypatch.setattr(Reading, "page", mistaken)
+    answer = await client.get(ROOT + "Conversations")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "InternalError")
+    assert "private" not in answer.text
 
 
 async def test_only_a_valid_token_reads_as_bearer_or_as_basic_password(
