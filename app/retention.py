@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.analytics.cleared import note_cleared
 from app.conversation.privacy.erasure import BARE_SETTINGS
 from app.endpoints import Endpoint
 from app.files.purge import FORGET
@@ -187,6 +188,14 @@ class Keep:
     analytics: float | None
     profiles: float | None
     files: float | None
+    #: Off: a profile goes with its session, and what is deleted by time no session ever used.
+    profiles_used: bool = True
+
+    @property
+    def counts(self) -> float | None:
+        """Days for which everything is there that analytics count; None: for ever."""
+        days = (self.events, self.transcripts, self.analytics, self.profiles if self.profiles_used else None)
+        return smallest(*(each for each in days if each is not None))
 
 
 def keep_of(endpoint: Endpoint, retain_days: float) -> Keep:
@@ -201,6 +210,7 @@ def keep_of(endpoint: Endpoint, retain_days: float) -> Keep:
         analytics=smallest(retention.analytics),
         profiles=smallest(profile_ttl),
         files=smallest(retention.files, retention.events, retention.transcripts, retain_days),
+        profiles_used=endpoint.contact_profiles,
     )
 
 
@@ -229,6 +239,8 @@ async def clear(engine: AsyncEngine, keeps: Iterable[Keep], *, batch: int = BATC
             ("profiles", _PROFILES, keep.profiles),
             ("files", _FILES, keep.files),
         )
+        if keep.counts is not None:
+            await note_cleared(engine, keep.endpoint, keep.counts)
         for name, statement, days in plan:
             done.setdefault(name, 0)
             if days is not None:

@@ -2,8 +2,9 @@
 
 Each hour is one transaction that replaces its numbers, so a run may stop anywhere, run twice or beside
 another. An hour is settled once it is over and nothing that began in it can change any more; it is computed
-again when something does change after all (a handover asked for later in a long session, a redrive). After
-`FINAL` it stays as it is, whatever retention deletes.
+again when something does change after all (a handover asked for later in a long session, a session that ends
+later, a redrive). After `FINAL`, and for an endpoint whose retention has deleted things of the hour, it stays
+as it is.
 """
 
 from __future__ import annotations
@@ -13,102 +14,35 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import DateTime, Text
 
+from app.analytics.cleared import cleared_endpoints
+from app.analytics.hours import endpoints_of, hours_to_count, settle
 from app.analytics.statements import COUNTS, LATENCY, PARTS
 
-HOUR = timedelta(hours=1)
-#: After this an hour is not computed again.
-FINAL = timedelta(days=30)
-#: What was committed by a transaction that began before the last look is not missed.
-OVERLAP = timedelta(minutes=5)
+#: A look leaves an hour alone that somebody else has counted just now.
+FRESH = timedelta(seconds=5)
 
 _AT = DateTime(timezone=True)
 
-_ENDPOINTS = text(
-    """
-    WITH RECURSIVE named AS (
-        (SELECT endpoint FROM conversation ORDER BY endpoint LIMIT 1)
-        UNION ALL
-        SELECT (SELECT c.endpoint FROM conversation c WHERE c.endpoint > n.endpoint
-                ORDER BY c.endpoint LIMIT 1)
-        FROM named n WHERE n.endpoint IS NOT NULL)
-    SELECT endpoint FROM named WHERE endpoint IS NOT NULL
-    """
-)
-
-_FIRST = (
-    text(
-        """
-    SELECT date_trunc('hour', LEAST(
-        (SELECT min(started_at) FROM session),
-        (SELECT min(e.first) FROM unnest(:endpoints) AS x(name), LATERAL (
-            SELECT received_at AS first FROM event WHERE endpoint = x.name ORDER BY received_at LIMIT 1) e)
-    ), 'UTC') AS first
-    """
-    )
-    .bindparams(bindparam("endpoints", type_=ARRAY(Text)))
-    .columns(first=TIMESTAMP(timezone=True))
-)
-
-_LAST = text("SELECT max(hour) AS last, max(computed_at) AS looked FROM rollup_progress").columns(
-    last=TIMESTAMP(timezone=True), looked=TIMESTAMP(timezone=True)
-)
-
-#: Hours that something happened to after they were settled.
-_UNSETTLE = text(
-    """
-    UPDATE rollup_progress SET settled = false
-    WHERE settled AND hour >= :final AND hour IN (
-        SELECT date_trunc('hour', s.started_at, 'UTC') FROM handover h JOIN session s ON s.id = h.session_id
-        WHERE h.requested_at >= :since AND h.endpoint = ANY(:endpoints)
-        UNION
-        SELECT date_trunc('hour', s.started_at, 'UTC') FROM session n
-        JOIN session s ON s.conversation_id = n.conversation_id AND s.number = n.number - 1
-        WHERE n.started_at >= :since
-        UNION
-        SELECT date_trunc('hour', s.started_at, 'UTC') FROM incident i
-        JOIN dialog d ON d.id = CAST(i.detail->>'dialog' AS bigint) JOIN session s ON s.id = d.session_id
-        WHERE i.at >= :since AND i.kind IN ('bot_failed', 'diverged')
-        UNION
-        SELECT date_trunc('hour', created_at, 'UTC') FROM delivery
-        WHERE status IN ('waiting', 'sending', 'in_doubt'))
-    """
-).bindparams(
-    bindparam("final", type_=_AT), bindparam("since", type_=_AT), bindparam("endpoints", type_=ARRAY(Text))
-)
-
-_UNSETTLED = text("SELECT hour FROM rollup_progress WHERE NOT settled AND hour >= :final ORDER BY hour")
-
-#: The row is locked by it, so that two runs take turns at an hour.
+#: The row is locked by it, so that two runs take turns at an hour. None: it was counted since `before`.
 _BEGIN = text(
     """
-    INSERT INTO rollup_progress (hour, computed_at, settled) VALUES (:hour, :now, false)
+    INSERT INTO rollup_progress AS p (hour, computed_at, settled) VALUES (:hour, :now, false)
     ON CONFLICT (hour) DO UPDATE SET computed_at = :now
+        WHERE CAST(:before AS timestamptz) IS NULL OR p.computed_at <= :before
+    RETURNING p.xmax = 0 AS new
     """
-)
+).bindparams(bindparam("hour", type_=_AT), bindparam("now", type_=_AT), bindparam("before", type_=_AT))
 
 _CLEAR = [
-    text(f"DELETE FROM {table} WHERE hour = :hour")  # noqa: S608 - our own tables
+    text(f"DELETE FROM {table} WHERE hour = :hour AND endpoint <> ALL(:final)").bindparams(  # noqa: S608
+        bindparam("final", type_=ARRAY(Text))
+    )
     for table in ("rollup_hour", "rollup_latency", "rollup_part")
 ]
-
-_SETTLE = text(
-    """
-    UPDATE rollup_progress SET settled = NOT (
-        EXISTS (SELECT 1 FROM event WHERE processed_at IS NULL AND conversation_id IS NOT NULL
-                AND received_at >= :hour AND received_at < :hour + interval '2 hours')
-        OR EXISTS (SELECT 1 FROM delivery WHERE status IN ('waiting', 'sending', 'in_doubt')
-                   AND created_at >= :hour AND created_at < :hour + interval '1 hour')
-        OR EXISTS (SELECT 1 FROM handover WHERE ended_at IS NULL
-                   AND requested_at >= :hour AND requested_at < :hour + interval '1 hour')
-        OR EXISTS (SELECT 1 FROM session WHERE started_at >= :hour AND started_at < :hour + interval '1 hour'
-                   AND ended_at IS NULL AND COALESCE(last_input_at, started_at) > :now - interval '2 hours'))
-    WHERE hour = :hour
-    """
-).bindparams(bindparam("hour", type_=_AT), bindparam("now", type_=_AT))
 
 
 @dataclass(frozen=True)
@@ -120,43 +54,46 @@ class RolledUp:
 
 
 async def roll_up(
-    engine: AsyncEngine, *, now: datetime, on_hour: Callable[[datetime], None] | None = None
+    engine: AsyncEngine,
+    *,
+    now: datetime,
+    lately: bool = False,
+    on_hour: Callable[[datetime], None] | None = None,
 ) -> RolledUp:
-    """Compute the hours up to `now` (aware) that are new or not settled; `on_hour` is told of each."""
+    """Compute the hours up to `now` (aware) that are new or not settled; `on_hour` is told of each.
+
+    `lately` is for those who look: of the hours that were counted before, the current and the previous one
+    alone, unless that has just been done.
+    """
     async with engine.begin() as connection:
-        endpoints = list((await connection.execute(_ENDPOINTS)).scalars())
-        hours = await _hours(connection, endpoints, now)
+        endpoints = await endpoints_of(connection)
+        hours = await hours_to_count(connection, endpoints, now, lately=lately)
+    done: list[datetime] = []
     for hour in hours:
         async with engine.begin() as connection:
-            await _compute(connection, hour, endpoints, now)
-        if on_hour is not None:
+            counted = await _compute(connection, hour, endpoints, now, now - FRESH if lately else None)
+        if counted:
+            done.append(hour)
+        if counted and on_hour is not None:
             on_hour(hour)
-    return RolledUp(len(hours), hours[-1] if hours else None)
+    return RolledUp(len(done), done[-1] if done else None)
 
 
-async def _hours(connection: AsyncConnection, endpoints: list[str], now: datetime) -> list[datetime]:
-    """What is to be computed, the oldest first."""
-    progress = (await connection.execute(_LAST)).one()
-    if progress.last is None:
-        start = (await connection.execute(_FIRST, {"endpoints": endpoints})).scalar_one()
-        old: list[datetime] = []
-    else:
-        since = progress.looked - OVERLAP
-        await connection.execute(_UNSETTLE, {"since": since, "final": now - FINAL, "endpoints": endpoints})
-        old = list((await connection.execute(_UNSETTLED, {"final": now - FINAL})).scalars())
-        start = progress.last + HOUR
-    new = []
-    while start is not None and start <= now:
-        new.append(start)
-        start += HOUR
-    return [*old, *new]
-
-
-async def _compute(connection: AsyncConnection, hour: datetime, endpoints: list[str], now: datetime) -> None:
-    await connection.execute(_BEGIN, {"hour": hour, "now": now})
+async def _compute(
+    connection: AsyncConnection, hour: datetime, endpoints: list[str], now: datetime, before: datetime | None
+) -> bool:
+    """Replace the hour's numbers; False: that was done since `before`."""
+    begun = (
+        await connection.execute(_BEGIN, {"hour": hour, "now": now, "before": before})
+    ).scalar_one_or_none()
+    if begun is None:
+        return False
+    # What is counted for the first time is counted from what is left.
+    final = [] if begun else await cleared_endpoints(connection, hour)
     for statement in _CLEAR:
-        await connection.execute(statement, {"hour": hour})
+        await connection.execute(statement, {"hour": hour, "final": final})
+    counted = [name for name in endpoints if name not in final]
     for statement in (*COUNTS, LATENCY, *PARTS):
-        await connection.execute(statement, {"hour": hour, "endpoints": endpoints})
-    if hour + HOUR + timedelta(minutes=15) <= now:
-        await connection.execute(_SETTLE, {"hour": hour, "now": now})
+        await connection.execute(statement, {"hour": hour, "endpoints": counted})
+    await settle(connection, hour, now)
+    return True

@@ -1,6 +1,7 @@
 """Counts are brought up to date when somebody looks: what has just happened is in the overview at once.
 
-The scheduled flow counts every ten minutes, whoever looks. Both may count at the same time (rollup.py).
+That is the current hour and the one before, however many look and in however many receivers. The scheduled
+flow counts every ten minutes, whoever looks, and what changed in earlier hours too.
 """
 
 from __future__ import annotations
@@ -49,9 +50,11 @@ class Counting:
 
     async def _roll_up(self) -> None:
         try:
-            await roll_up(self._engine, now=self._now())
+            done = await roll_up(self._engine, now=self._now(), lately=True)
+            if done.hours:  # else another receiver has just done it: soon it is our turn
+                self._ended = time.monotonic()
         except (SQLAlchemyError, OSError) as error:
             log.warning("overview_not_counted", error=type(error).__name__)
-        finally:
             self._ended = time.monotonic()
+        finally:
             self._count = None

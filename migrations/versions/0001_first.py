@@ -27,6 +27,11 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('api_token_pkey'))
     )
     op.create_index('api_token_hash', 'api_token', ['hash'], unique=True, postgresql_where=sa.text('revoked_at IS NULL'))
+    op.create_table('cleared',
+    sa.Column('endpoint', sa.Text(), nullable=False),
+    sa.Column('until', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('endpoint', name=op.f('cleared_pkey'))
+    )
     op.create_table('contact',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
     sa.Column('endpoint', sa.Text(), nullable=False),
@@ -100,6 +105,11 @@ def upgrade() -> None:
     op.create_index('incident_drained', 'incident', ['conversation_id'], unique=True, postgresql_where=sa.text("kind = 'drained'"))
     op.create_index('incident_open', 'incident', ['endpoint', 'at'], unique=False, postgresql_where=sa.text('resolved_at IS NULL'))
     op.create_index('incident_to_alert', 'incident', ['alert_at'], unique=False, postgresql_where=sa.text('alerted_at IS NULL'))
+    op.create_table('reached',
+    sa.Column('what', sa.Text(), nullable=False),
+    sa.Column('until', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('what', name=op.f('reached_pkey'))
+    )
     op.create_table('rollup_hour',
     sa.Column('hour', sa.DateTime(timezone=True), nullable=False),
     sa.Column('endpoint', sa.Text(), nullable=False),
@@ -377,6 +387,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('conversation_id', 'number', name=op.f('session_conversation_id_number_key')),
     postgresql_with={'fillfactor': '80', 'autovacuum_vacuum_scale_factor': '0.01'}
     )
+    op.create_index('session_ended', 'session', ['ended_at'], unique=False, postgresql_where=sa.text('ended_at IS NOT NULL'))
     op.create_index('session_open', 'session', ['conversation_id'], unique=True, postgresql_where=sa.text('ended_at IS NULL'))
     op.create_index('session_started', 'session', ['started_at'], unique=False)
     op.create_index('session_to_erase', 'session', ['conversation_id'], unique=False, postgresql_where=sa.text('erase AND ended_at IS NOT NULL AND erased_at IS NULL'))
@@ -495,6 +506,7 @@ def downgrade() -> None:
     op.drop_index('session_to_erase', table_name='session', postgresql_where=sa.text('erase AND ended_at IS NOT NULL AND erased_at IS NULL'))
     op.drop_index('session_started', table_name='session')
     op.drop_index('session_open', table_name='session', postgresql_where=sa.text('ended_at IS NULL'))
+    op.drop_index('session_ended', table_name='session', postgresql_where=sa.text('ended_at IS NOT NULL'))
     op.drop_table('session')
     op.drop_index('message_session', table_name='message')
     op.drop_index('message_conversation', table_name='message')
@@ -533,6 +545,7 @@ def downgrade() -> None:
     op.drop_table('rollup_part')
     op.drop_table('rollup_latency')
     op.drop_table('rollup_hour')
+    op.drop_table('reached')
     op.drop_index('incident_to_alert', table_name='incident', postgresql_where=sa.text('alerted_at IS NULL'))
     op.drop_index('incident_open', table_name='incident', postgresql_where=sa.text('resolved_at IS NULL'))
     op.drop_index('incident_drained', table_name='incident', postgresql_where=sa.text("kind = 'drained'"))
@@ -547,6 +560,7 @@ def downgrade() -> None:
     op.drop_table('endpoint_state')
     op.drop_index('contact_profile', table_name='contact', postgresql_using='gin', postgresql_ops={'profile': 'jsonb_path_ops'})
     op.drop_table('contact')
+    op.drop_table('cleared')
     op.drop_index('api_token_hash', table_name='api_token', postgresql_where=sa.text('revoked_at IS NULL'))
     op.drop_table('api_token')
     op.execute('DROP SEQUENCE delivery_order')

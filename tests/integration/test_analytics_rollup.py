@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.analytics import rollup
+from app.analytics.hours import FINAL, HOUR, LATE
 from app.analytics.measures import COUNTED
 from app.analytics.rollup import roll_up
 from app.bot import Chat
@@ -98,6 +98,8 @@ async def clerk(chat: Chat) -> None:
 async def lively(engine: AsyncEngine) -> Scene:
     """Some conversations of most kinds."""
     play = scene(engine, clerk, handover=SETTINGS, session_expiration=0)
+    told = {"state": "created", "channel": "WebChat", "user": {"userId": "u1", "language": "de-CH"}}
+    await play.post({"eventType": "CONVERSATION_UPDATE", "conversationId": "ID-0", "data": told})
     for number, words in enumerate(["hello", "??", "crash", "person"]):
         play.conversation = f"ID-{number}"
         await play.says(words)
@@ -204,12 +206,12 @@ async def test_an_hour_that_is_over_is_settled_and_left_alone(engine: AsyncEngin
     assert (
         await play.value(
             "SELECT count(*) FROM rollup_progress WHERE NOT settled AND hour < :h",
-            h=later - timedelta(hours=2),
+            h=later - HOUR - LATE,
         )
         == 0
     )
     again = await roll_up(engine, now=later)
-    assert again.hours <= 2
+    assert again.hours <= 3
     await agree(play)
 
 
@@ -231,7 +233,7 @@ async def test_what_changes_in_a_settled_hour_is_counted_again(engine: AsyncEngi
     await roll_up(engine, now=now)
     await agree(play)
     assert await play.value("SELECT sum(deliveries_dead) FROM analytics_hours") == 1
-    assert await play.value("SELECT count(*) FROM rollup_progress WHERE NOT settled") <= 2
+    assert await play.value("SELECT count(*) FROM rollup_progress WHERE NOT settled") <= 3
     dead = await play.value("SELECT id FROM delivery WHERE status = 'dead'")
     play.conversation = "ID-1"
     await play.says("no")  # answers "More?"
@@ -254,7 +256,7 @@ async def test_what_retention_deletes_stays_counted(engine: AsyncEngine) -> None
     before = await play.value("SELECT sum(sessions) FROM analytics_hours")
     async with engine.begin() as connection:
         await connection.execute(text("DELETE FROM conversation"))
-    await roll_up(engine, now=now + rollup.FINAL + timedelta(hours=2))
+    await roll_up(engine, now=now + FINAL + timedelta(hours=2))
     assert await play.value("SELECT sum(sessions) FROM analytics_hours") == before == 4
 
 
@@ -276,6 +278,18 @@ async def test_parts_say_what_there_were_many_of(engine: AsyncEngine) -> None:
         "tests.bots:bot: ValueError"
     )
     assert any(measure == "dead_letter" for measure, _ in found)
+    assert found["language", "de-CH"] == 1
+
+
+async def test_parts_say_where_users_left(engine: AsyncEngine) -> None:
+    play = await lively(engine)
+    play.conversation = "ID-1"
+    idle = {"eventType": "CONVERSATION_UPDATE", "conversationId": "ID-1", "data": {"state": "idle"}}
+    await play.post(idle)
+    await play.work()
+    await roll_up(engine, now=datetime.now(UTC))
+    parts = "SELECT part, count FROM analytics_parts WHERE measure = 'drop_off'"
+    assert [tuple(row) for row in await play.rows(parts)] == [("intent help", 1)]
 
 
 BUCKETS = """

@@ -140,6 +140,24 @@ class RollupProgress(SQLModel, table=True):
     )
 
 
+class Reached(SQLModel, table=True):
+    """How far scheduled work of the analytics has come; see app/analytics/reached.py."""
+
+    __tablename__ = "reached"
+
+    what: str = c.text(primary_key=True)  # changes, dead_letters
+    until: c.Time = c.at(nullable=False)
+
+
+class Cleared(SQLModel, table=True):
+    """Until when retention has deleted what is counted of an endpoint: the hours before it are final."""
+
+    __tablename__ = "cleared"
+
+    endpoint: str = c.text(primary_key=True)
+    until: c.Time = c.at(nullable=False)
+
+
 class Uncounted(SQLModel, table=True):
     """When an endpoint's `collect_analytics` was off: what began then is in no view and no count."""
 
