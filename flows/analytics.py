@@ -21,7 +21,7 @@ from prefect.exceptions import ObjectNotFound
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.analytics import rollup, runs
-from app.analytics.dead_letters import dead_letters
+from app.analytics.dead_letters import dead_letters, tell_dead_letters
 from app.database.engine import TOOL, create_engine
 from app.database.location import find_database
 from app.settings import Settings
@@ -39,18 +39,8 @@ async def roll_up() -> int:
     now = datetime.now(UTC)
     async with _engine() as engine:
         done = await rollup.roll_up(engine, now=now)
-        fresh = await dead_letters(engine, since=now - timedelta(minutes=15))
-    get_run_logger().info("counted %s hours, the newest %s", done.hours, done.newest)
-    for endpoint in sorted({letter.endpoint for letter in fresh}):
-        number = sum(letter.endpoint == endpoint for letter in fresh)
-        emit_event(
-            DEAD_LETTERS,
-            resource={
-                "prefect.resource.id": f"parley.endpoint.{endpoint}",
-                "prefect.resource.name": endpoint,
-            },
-            payload={"deliveries": number},
-        )
+        dead = await tell_dead_letters(engine, _tell_dead, now=now)
+    get_run_logger().info("counted %s hours, the newest %s; %s dead letters", done.hours, done.newest, dead)
     return done.hours
 
 
@@ -77,6 +67,11 @@ async def report_dead_letters(hours: float = 24.0) -> int:
         "redrive sends them after all.",
     )
     return len(found)
+
+
+def _tell_dead(endpoint: str, number: int) -> None:
+    resource = {"prefect.resource.id": f"parley.endpoint.{endpoint}", "prefect.resource.name": endpoint}
+    emit_event(DEAD_LETTERS, resource=resource, payload={"deliveries": number})
 
 
 def _reader(client: PrefectClient) -> runs.Read:

@@ -61,7 +61,10 @@ def _automation(name: str, description: str, trigger: EventTrigger, action: Acti
 
 
 async def install() -> list[str]:
-    """Make the automations that are missing; their names. Those that are there stay as they are."""
+    """Make the automations that are missing, and correct what one starts where that is gone; their names.
+
+    Everything else of those that are there stays as it is.
+    """
     async with get_client() as client:
         made = await _make(client, zombies())
         try:
@@ -72,7 +75,21 @@ async def install() -> list[str]:
 
 
 async def _make(client: PrefectClient, automation: AutomationCore) -> list[str]:
-    if await client.read_automations_by_name(automation.name):
-        return []
-    await client.create_automation(automation)
-    return [automation.name]
+    there = await client.read_automations_by_name(automation.name)
+    if not there:
+        await client.create_automation(automation)
+        return [automation.name]
+    wanted = _started(automation)
+    wrong = [each for each in there if wanted and not _started(each) & wanted]
+    for each in wrong:
+        first = next((action for action in each.actions if isinstance(action, RunDeployment)), None)
+        others = [action for action in each.actions if action is not first]
+        changed = AutomationCore.model_validate(each.model_dump(exclude={"id"}))
+        changed.actions = [*automation.actions, *others]
+        await client.update_automation(each.id, changed)
+    return [automation.name] if wrong else []
+
+
+def _started(automation: AutomationCore) -> set[UUID | None]:
+    """Deployments that it starts."""
+    return {action.deployment_id for action in automation.actions if isinstance(action, RunDeployment)}

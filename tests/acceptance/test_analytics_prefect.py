@@ -128,7 +128,8 @@ def test_dead_letters_are_told_of_and_listed(stage: Stage) -> None:
     talk = stage.talk("asks")
     stage.rows(
         "INSERT INTO delivery (endpoint, conversation_id, status, reason, expires_at, ended_at, attempts) "
-        "SELECT 'asks', id, 'dead', 'refused with 400', now(), now(), 1 FROM conversation LIMIT 1"
+        "SELECT 'asks', id, 'dead', 'refused with 400', now(), now() - interval '2 minutes', 1 "
+        "FROM conversation WHERE NOT is_test LIMIT 1"
     )
     assert talk.id
     run(stage, "roll-up")
