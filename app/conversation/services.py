@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -71,7 +70,6 @@ class Services:
     gateway: GatewayClient
     endpoints: Mapping[str, Endpoint]
     bots: Callable[[str], Bot]
-    executor: Executor
     pauses: Pauses
     files: FileService | None = None
     """Without it files are not fetched, and bots can read none."""

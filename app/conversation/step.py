@@ -9,6 +9,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from app.authored import ABORTS, cancelled_from_outside, is_async
 from app.conversation.jsonvalue import to_json
 from app.conversation.needs import StepCall
 from app.conversation.step_threads import EndpointThreads, RunningStep
@@ -44,10 +45,10 @@ async def run_step(
                     value = await running.attempt()
                 return {"step": call.position, **_storable(value, call.name)}
             except asyncio.CancelledError as error:
-                if _cancelled_from_outside():
+                if cancelled_from_outside():
                     raise
                 problem: BaseException = error
-            except (Exception, SystemExit) as error:
+            except ABORTS as error:
                 problem = error
             if attempt == attempts:
                 return {"step": call.position, "error": _error(problem)}
@@ -67,7 +68,7 @@ class _Attempts:
 
     async def attempt(self) -> Any:
         """Call the function; where the call before still runs in its thread, wait for that."""
-        if _is_async(self._function):
+        if is_async(self._function):
             return await self._function()
         running = self._running = self._running or self._threads.begin(self._function)
         try:
@@ -111,19 +112,6 @@ def _takes_key(function: Callable[..., Any]) -> bool:
         parameter.POSITIONAL_OR_KEYWORD,
         parameter.KEYWORD_ONLY,
     )
-
-
-def _is_async(function: Any) -> bool:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - asks for the method, not whether there is one
-    )
-
-
-def _cancelled_from_outside() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _error(error: BaseException) -> dict[str, str]:

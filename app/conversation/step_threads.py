@@ -1,4 +1,7 @@
-"""Threads for plain steps. Each endpoint has its own: steps that hang take no other endpoint's with them."""
+"""Threads for plain steps, and others for plain transformers.
+
+Each endpoint has its own: what hangs takes no other endpoint's with it.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,18 @@ log = structlog.get_logger(__name__)
 
 
 class StepThreads:
-    """The pools of all endpoints, `size` threads each. Used in one event loop."""
+    """The pools of all endpoints, `size` threads each, for a `kind` of functions. Used in one event loop."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, kind: str = "step") -> None:
         self._size = size
+        self._kind = kind
         self._pools: dict[str, EndpointThreads] = {}
 
     def of(self, endpoint: str) -> EndpointThreads:
         """The endpoint's own; its threads are started as they are needed."""
         pool = self._pools.get(endpoint)
         if pool is None:
-            pool = self._pools[endpoint] = EndpointThreads(self._size, endpoint)
+            pool = self._pools[endpoint] = EndpointThreads(self._size, endpoint, self._kind)
         return pool
 
     def stuck(self) -> dict[str, int]:
@@ -40,10 +44,11 @@ class StepThreads:
 class EndpointThreads:
     """The threads of one endpoint's steps."""
 
-    def __init__(self, size: int, endpoint: str = "") -> None:
+    def __init__(self, size: int, endpoint: str = "", kind: str = "step") -> None:
         self._size = size
         self._endpoint = endpoint
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"step {endpoint}".rstrip())
+        self._kind = kind
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"{kind} {endpoint}".rstrip())
         self._left: set[Future[Any]] = set()
 
     def begin(self, function: Callable[[], Any]) -> RunningStep:
@@ -57,15 +62,20 @@ class EndpointThreads:
             return
         self._left.add(call)
         stuck = self.stuck
-        log.warning("step_stuck", endpoint=self._endpoint, threads=stuck, of=self._size)
-        if stuck >= self._size:
-            log.error("steps_stuck", endpoint=self._endpoint, threads=stuck)
+        log.warning(f"{self._kind}_stuck", endpoint=self._endpoint, threads=stuck, of=self._size)
+        if self.all_stuck:
+            log.error(f"{self._kind}s_stuck", endpoint=self._endpoint, threads=stuck)
 
     @property
     def stuck(self) -> int:
         """Threads with a step that nobody waits for any more."""
         self._left = {call for call in self._left if not call.done()}
         return len(self._left)
+
+    @property
+    def all_stuck(self) -> bool:
+        """Whether waiting for a thread is in vain."""
+        return self.stuck >= self._size
 
     def shutdown(self) -> None:
         """Begin nothing more."""
@@ -96,4 +106,4 @@ def _guarded(function: Callable[[], Any]) -> Any:
     try:
         return function()
     except (StopIteration, asyncio.CancelledError) as error:
-        raise RuntimeError(f"the step raised {type(error).__name__}") from error
+        raise RuntimeError(f"it raised {type(error).__name__}") from error

@@ -18,12 +18,14 @@ from app.conversation.needs import Need, RunSteps
 from app.conversation.privacy.sanitize import clean_input
 from app.conversation.services import Services
 from app.conversation.state import ConversationState
+from app.database.direct import direct
 from app.endpoints import Endpoint
 from app.gateway.meaning import Injected
 from app.gateway.outgoing import render
 from app.gateway.rendering import deliverables
 from app.transformers.calling import TransformerFailed, call_transformer, note_failure
 from app.transformers.rules import ResultRefused, read_output, read_outputs, read_result, read_storage
+from app.transformers.threads import STUCK
 from app.transformers.types import InputEvent, OutputEvent, TurnOutputs, endpoint_info
 
 #: After one of these in a journal begins what the bot says in answer to it.
@@ -101,7 +103,7 @@ class Transforming:
             storage=self._storage_for(found),
         )
         try:
-            given = await call_transformer(endpoint, "input", path, event, executor=self._services.executor)
+            given = await call_transformer(endpoint, "input", path, event, report=self._report)
             result, storage = read_result(given), read_storage(event.storage)
         except (TransformerFailed, ResultRefused) as error:
             self._refused(error, "input", path)
@@ -176,7 +178,7 @@ class Transforming:
             storage=storage,
         )
         try:
-            given = await call_transformer(endpoint, "output", path, event, executor=self._services.executor)
+            given = await call_transformer(endpoint, "output", path, event, report=self._report)
             body = read_output(given)
             self._keep(read_storage(storage))
         except (TransformerFailed, ResultRefused) as error:
@@ -201,9 +203,7 @@ class Transforming:
         )
         kind = "execution_finished"
         try:
-            given = await call_transformer(
-                self._endpoint, kind, path, event, executor=self._services.executor
-            )
+            given = await call_transformer(self._endpoint, kind, path, event, report=self._report)
             bodies = read_outputs(given)
             self._keep(read_storage(storage))
         except (TransformerFailed, ResultRefused) as error:
@@ -226,6 +226,11 @@ class Transforming:
     def _refused(self, error: Exception, kind: str, path: str) -> None:
         if isinstance(error, ResultRefused):
             note_failure(self._endpoint, kind, path, str(error))
+
+    async def _report(self, endpoint: str) -> None:
+        """Ops hear that all threads are held by transformers that hang."""
+        async with direct(self._services.engine) as database:
+            await database.driver.execute(STUCK, endpoint)
 
     # what they are told
 

@@ -16,7 +16,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 import msgspec
 import structlog
@@ -26,7 +25,7 @@ from app.endpoints import Endpoint
 from app.errors import EventRefused
 from app.gateway.storable import storable
 from app.receiver.batcher import Batcher
-from app.receiver.called import Called, named, read_fields, transformed
+from app.receiver.called import Called, Kind, named, read_fields, transformed
 from app.receiver.database import Database
 from app.receiver.inbox import Arrival, Result
 from app.receiver.metrics import Metrics
@@ -35,8 +34,6 @@ from app.receiver.storing import put_away
 from app.sealing import unseal
 
 log = structlog.get_logger()
-
-Kind = Literal["inject", "notify"]
 
 #: Bytes of a body.
 LARGEST = 64 * 1024
@@ -99,12 +96,12 @@ class Calls:
         """What is asked for; None: the transformer dropped it."""
         path = named(endpoint, kind)
         if path is None:
-            return read_fields(payload)
+            return read_fields(kind, payload)
         session, user = payload.get("sessionId"), payload.get("userId")
         own = (session if isinstance(session, str) else None, user if isinstance(user, str) else None)
         found = await self._database.find_conversation(endpoint.name, *own) if any(own) else None
         storage = unseal(msgspec.json.decode(found.storage)) if found is not None and found.storage else {}
-        return await transformed(kind, path, endpoint, payload, storage)
+        return await transformed(kind, path, endpoint, payload, storage, report=self._database.report_stuck)
 
     def _limit(self, endpoint: Endpoint) -> None:
         known = self._buckets.get(endpoint.name)

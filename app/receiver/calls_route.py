@@ -11,7 +11,8 @@ from litestar import Request, Response, post
 from litestar.types import ControllerRouterHandler
 
 from app.errors import EventRefused
-from app.receiver.calls import LARGEST, Calls, Kind, Refused
+from app.receiver.called import Kind
+from app.receiver.calls import LARGEST, Calls, Refused
 from app.receiver.metrics import Metrics
 from app.receiver.tokens import Tokens
 

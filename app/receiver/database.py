@@ -18,6 +18,7 @@ from app.receiver.gauges import READ
 from app.receiver.inbox import Arrival, Stored, Unavailable
 from app.receiver.pool import Connection, Pool, close, create_pool
 from app.receiver.throttle import Throttle
+from app.transformers.threads import STUCK
 
 log = structlog.get_logger()
 
@@ -142,6 +143,10 @@ class Database:
             lambda connection: connection.fetchrow(FIND, endpoint, session_id, user_id, known_as),
         )
         return None if row is None else Found(row["external_id"], row["control"], row["storage"])
+
+    async def report_stuck(self, endpoint: str) -> None:
+        """Make the incident of transformers that hold every thread, unless it is open."""
+        await self._do(self._others, lambda connection: connection.execute(STUCK, endpoint))
 
     async def stored_file(self, number: str) -> StoredFile | None:
         """The stored file that a URL names so."""

@@ -18,6 +18,8 @@ from app.gateway.events import KNOWN_TYPES
 from app.gateway.keys import Fetched
 from app.receiver.gauges import Gauges
 
+#: Types that events are counted by: 8x8's, and those of services.
+COUNTED = KNOWN_TYPES | {"PARLEY_INJECT", "PARLEY_NOTIFY"}
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -60,8 +62,8 @@ class Metrics:
         self._event_counters: dict[tuple[str, str, str], Counter] = {}
 
     def event(self, endpoint: str, kind: str, result: str) -> None:
-        """Count an event that was answered 200. Undocumented types count as `other`."""
-        key = (endpoint, kind if kind in KNOWN_TYPES else "other", result)
+        """Count an event that was stored, or came again. Undocumented types count as `other`."""
+        key = (endpoint, kind if kind in COUNTED else "other", result)
         counter = self._event_counters.get(key)
         if counter is None:
             counter = self._event_counters[key] = self._events.labels(*key)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,7 +15,14 @@ from app.receiver.inbox import Arrival
 from app.sealing import sealer
 
 _MASK = "***"
-_NAMES = frozenset({"ip", "ipaddress", "ip_address", "clientip", "remoteaddress"})
+#: A name is made of words: `clientIp`, `client_ip`, `X-Client-IP`.
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_IP = frozenset({"ip", "ips", "ipaddress", "ipaddr", "ipv"})
+#: Names without any sign of where their words begin.
+_WHOLE = frozenset({"remoteaddress", "remoteaddr", "forwardedfor", "xforwardedfor"}) | {
+    f"{whose}ip"
+    for whose in ("client", "user", "remote", "source", "src", "customer", "visitor", "real", "public")
+}
 
 
 def put_away(endpoint: Endpoint, arrival: Arrival, payload: Mapping[str, Any]) -> Arrival:
@@ -44,5 +53,7 @@ def without_ip(value: Any) -> Any:
     return value
 
 
+@lru_cache(maxsize=2048)
 def _is_ip(name: str) -> bool:
-    return name.lower().replace("-", "").replace(" ", "") in _NAMES
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return not _IP.isdisjoint(words) or "".join(words) in _WHOLE

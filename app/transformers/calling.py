@@ -3,42 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
+import functools
 import inspect
-from concurrent.futures import Executor
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 
+from app.authored import ABORTS, cancelled_from_outside, is_async
 from app.endpoints import Endpoint
 from app.errors import ConfigurationError, ParleyError
 from app.functions import load_function
+from app.transformers.threads import AllTaken, in_thread
 
 log = structlog.get_logger(__name__)
+
+#: Makes the incident of an endpoint, by its name, whose transformers find no thread any more.
+Report = Callable[[str], Awaitable[object]]
 
 
 class TransformerFailed(ParleyError):
     """A transformer raised, or took too long."""
 
 
-async def call_transformer(
-    endpoint: Endpoint, kind: str, path: str, argument: Any, *, executor: Executor | None = None
-) -> Any:
+async def call_transformer(endpoint: Endpoint, kind: str, path: str, argument: Any, *, report: Report) -> Any:
     """What it gives back. Raises TransformerFailed; what it raised itself is told by its type only."""
     try:
         async with asyncio.timeout(endpoint.transformers.timeout):
-            function = load_function(path)
-            if inspect.iscoroutinefunction(function):
-                return await function(argument)
-            given = await asyncio.get_running_loop().run_in_executor(
-                executor, contextvars.copy_context().run, function, argument
-            )
+            call = functools.partial(load_function(path), argument)
+            given = await (call() if is_async(call) else in_thread(endpoint.name, call))
             return await given if inspect.isawaitable(given) else given
+    except AllTaken:
+        problem = "every thread is held by a call that does not return"
+        await report(endpoint.name)
     except ConfigurationError as error:
         problem = str(error)
     except TimeoutError:
         problem = "TimeoutError"
-    except Exception as error:
+    except asyncio.CancelledError:
+        if cancelled_from_outside():
+            raise
+        problem = "CancelledError"
+    except ABORTS as error:
         problem = type(error).__name__
     note_failure(endpoint, kind, path, problem)
     raise TransformerFailed(f"The {kind} transformer failed: {problem}")

@@ -9,7 +9,6 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import structlog
@@ -108,7 +107,6 @@ class _Process:
         engine = create_engine(self._url, WORKER, application="parley work")
         endpoints = self._endpoints.by_name()
         gateway = GatewayClient()
-        executor = ThreadPoolExecutor(self._settings.step_threads, thread_name_prefix="transformer")
         threads = StepThreads(self._settings.step_threads)
         ids = IdPools(
             session=Ids(engine, "session_id_seq"),
@@ -123,7 +121,6 @@ class _Process:
             gateway=gateway,
             endpoints=endpoints,
             bots=load_bot,
-            executor=executor,
             threads=threads,
             pauses=Pauses(engine, endpoints),
             files=FileService.open(self._endpoints.files, self._settings),
@@ -150,7 +147,6 @@ class _Process:
             await self._worker.run()
         finally:
             listening.cancel()
-            executor.shutdown(wait=False, cancel_futures=True)
             threads.shutdown()
             await gateway.aclose()
             await engine.dispose()

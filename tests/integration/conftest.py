@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 
@@ -12,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.database.embedded import embedded_postgres
 from app.database.engine import WORKER, connect, create_engine
 from app.database.schema import upgrade
+from app.logs import set_up_logging
 from tests.scratch import scratch
 
 #: A test's database is thrown away, so it need not survive a power cut.
@@ -49,6 +52,19 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(database_url, WORKER, application="test")
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What the process logs, as JSON, down to DEBUG."""
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    monkeypatch.setattr("sys.stderr", stream)
+    set_up_logging("INFO", "json", part="work")
+    yield stream
+    root.handlers[:], level = before
+    root.setLevel(level)
 
 
 async def _created(server_url: str, *, template: str) -> AsyncIterator[str]:

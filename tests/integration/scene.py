@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -303,7 +302,6 @@ def scene(engine: AsyncEngine, bot: Bot, **changes: Any) -> Scene:
         gateway=gateway,
         endpoints=endpoints,
         bots=lambda path: bots[path],
-        executor=ThreadPoolExecutor(2),
         pauses=Pauses(engine, endpoints),
         now=clock,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from app.conversation.modes import set_mode
 from app.conversation.privacy.erasure import erase_what_is_left
 from app.conversation.services import Services
 from app.gateway.outcome import Refused, Retry, Sent
-from app.logs import set_up_logging
 from app.sealing import new_key
 from tests.integration.planted import DATA, IDENTITY, REPLAYED, SECRETS, STEP, TEXT, holding, update
 from tests.integration.scene import Scene, scene
@@ -55,19 +53,6 @@ async def discreet(chat: Chat) -> None:
     chat.session["more"] = dict(got.data)
     await chat.say("Thanks")
     await chat.receive()
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What the process logs, as JSON, down to DEBUG."""
-    stream = io.StringIO()
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    monkeypatch.setattr("sys.stderr", stream)
-    set_up_logging("INFO", "json", part="work")
-    yield stream
-    root.handlers[:], level = before
-    root.setLevel(level)
 
 
 async def talk(play: Scene) -> None:

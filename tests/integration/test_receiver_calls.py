@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +13,7 @@ import httpx
 import pytest
 
 from app.transformers.types import CallRequest
+from tests.integration.planted import DATA, IDENTITY, TEXT
 from tests.integration.webhooks import TOKEN, Scene, event, receiving
 
 BEARER = "a-bearer-token-of-a-service"
@@ -155,17 +158,79 @@ async def test_a_transformer_that_fails_refuses_where_it_is_told_to(database_url
         assert await play.value("SELECT count(*) FROM event") == 1
 
 
+def logs(request: CallRequest) -> dict[str, Any]:
+    """Logs what it gets, and what the session keeps."""
+    logging.getLogger("a.transformer").warning("%s of %s", request.kind, request.payload)
+    logging.getLogger("a.transformer").warning("kept: %s", request.storage)
+    request.storage["kept"] = request.payload["text"]
+    return {"text": "made", "data": {}}
+
+
+async def alogs(request: CallRequest) -> dict[str, Any]:
+    """The same in the loop; and it fails."""
+    logs(request)
+    raise KeyError(request.payload["text"])
+
+
+@pytest.mark.parametrize("name", ["logs", "alogs"])
+async def test_what_a_transformer_logs_is_masked(database_url: str, logged: io.StringIO, name: str) -> None:
+    transformers = {"inject": f"{__name__}:{name}", "notify": f"{__name__}:{name}"}
+    settings: dict[str, Any] = {"transformers": transformers, "mask_sensitive_logging": True}
+    async with receiving(database_url, callers={"tokens": [HASH]}, **settings) as play:
+        await play.post(event())
+        storage = f'{{"n": "{DATA}"}}'
+        await play.database.execute(
+            "INSERT INTO session (conversation_id, storage) VALUES (1, $1::jsonb)", storage
+        )
+        for kind in ("inject", "notify"):
+            body = {"sessionId": "conv-1", "text": TEXT, "data": {}}
+            assert (await call(play, body, kind=kind)).status_code == 202
+            wrong = {"userId": IDENTITY, "sessionId": "conv-1", "text": TEXT}
+            assert (await call(play, wrong, kind=kind)).status_code in (202, 404)
+    assert logged.getvalue().count("***") >= 4
+    assert not [word for word in (TEXT, DATA, IDENTITY) if word in logged.getvalue()]
+
+
+async def test_calls_are_counted_by_what_they_are(play: Scene) -> None:
+    await call(play)
+    await call(play, kind="notify")
+    metrics = (await play.admin("/metrics")).text
+    for kind in ("PARLEY_INJECT", "PARLEY_NOTIFY"):
+        assert f'parley_events_total{{endpoint="support",result="stored",type="{kind}"}} 1.0' in metrics
+
+
+async def test_notify_takes_of_a_message_what_8x8_does(play: Scene) -> None:
+    message = {"attachments": [{"id": "f"}], "cards": [], "text": "x", "authorType": "user"}
+    assert (await call(play, {"sessionId": "conv-1", "data": message}, kind="notify")).status_code == 202
+    for key in ("conversationId", "user", "assignment"):
+        body = {"sessionId": "conv-1", "data": {"text": "x", key: "OTHER"}}
+        refused = await call(play, body, kind="notify")
+        assert refused.status_code == 400 and key in refused.json()["error"]
+        assert (await call(play, body)).status_code == 202, "a bot may be told anything"
+
+
 async def test_8x8_can_not_send_events_of_services(play: Scene) -> None:
     assert (await play.post(event("PARLEY_INJECT"))).status_code == 400
 
 
 async def test_the_ip_address_is_masked_before_anything_is_stored(database_url: str) -> None:
     user = {"name": "Ann", "ipaddress": "203.0.113.77"}
-    more = {"additionalProperties": [{"key": "clientIp", "value": "203.0.113.77"}]}
+    names = (
+        "clientIp",
+        "client_ip",
+        "userIp",
+        "userip",
+        "X-Client-IP",
+        "user IP address",
+        "ipV4",
+        "remote_addr",
+    )
+    more = {"additionalProperties": [{"key": name, "value": "203.0.113.77"} for name in names]}
+    more["additionalProperties"] += [{"key": name, "value": f"{name}!"} for name in ("zip", "tip", "shipTo")]
     async with receiving(database_url, mask_ip_address=True) as play:
         body = event("CONVERSATION_UPDATE", state="active", user=user | more)
         assert (await play.post(body, event_id="e1")).status_code == 200
         assert (await play.post(body, event_id="e1")).json() == {"result": "duplicate"}
         row = await play.row("SELECT body, payload::text FROM event")
         assert b"203.0.113" not in row["body"] and "203.0.113" not in row["payload"]
-        assert "Ann" in row["payload"]
+        assert all(word in row["payload"] for word in ("Ann", "zip!", "tip!", "shipTo!"))

@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat
+from app.conversation.step_threads import StepThreads
+from app.transformers import threads
 from app.transformers.types import Changed, InputEvent, OutputEvent, TurnOutputs
 from tests.integration.scene import scene
 
@@ -248,3 +250,31 @@ async def test_external_references_are_plain_text_in_transcripts_only(engine: As
         '&lt;a href="https[://]evil.example"&gt;x&lt;/a&gt; &lt;img src=//evil&gt; www[.]evil.example'
     )
     assert play.gateway.texts[0].startswith('<a href="https://evil.example">')
+
+
+def exits(event: InputEvent) -> None:
+    raise SystemExit(event.text)
+
+
+async def test_a_transformer_that_wants_to_end_the_process_has_failed(engine: AsyncEngine) -> None:
+    play = scene(engine, repeats, transformers={"input": f"{HERE}:exits"})
+    await play.says("a")
+    await play.work()
+    assert play.gateway.texts == ["a {} None"], "the original passes on"
+
+
+async def test_ops_hear_once_of_transformers_that_hold_every_thread(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "threads", StepThreads(1))
+    play = scene(engine, repeats, transformers={"input": f"{HERE}:sleeps", "timeout": 0.05})
+    for word in ("slow", "b", "c"):
+        await play.says(word)
+    await play.work()
+    assert play.gateway.texts == ["slow {} None", "b {} None", "c {} None"]
+    incidents = await play.rows("SELECT endpoint, kind, detail FROM incident")
+    assert [tuple(row) for row in incidents] == [("support", "transformers_stuck", {})]
+
+
+def sleeps(event: InputEvent) -> None:
+    time.sleep(1.5)
