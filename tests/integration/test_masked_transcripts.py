@@ -48,6 +48,8 @@ async def test_what_was_said_during_a_handover_is_repeated_by_nobody(
     await play.post(update(play, "idle"))
     await play.work()
     assert await holding(play, TEXT) == {}
+    left = await play.value("SELECT settings FROM handover")
+    assert not {"sealed", "packet", "message"} & set(left), "not even sealed"
 
 
 @pytest.mark.parametrize("at_once", [False, True])
