@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from app.commands.common import read_endpoints_file, read_settings
-from app.commands.sandbox import is_sandbox
+from app.commands.common import is_sandbox, read_endpoints_file, read_settings
 from app.errors import ConfigurationError
 
 

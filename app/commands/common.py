@@ -7,14 +7,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from app.bots import add_bot_folders
-from app.endpoints import Endpoints
+from app.endpoints import Endpoint, Endpoints
 from app.endpoints_file import load_endpoints
 from app.errors import ConfigurationError
 from app.settings import Settings
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def read_settings() -> Settings:
@@ -37,6 +40,12 @@ def read_endpoints_file(settings: Settings, *, bots: bool = False) -> Endpoints:
     """
     add_bot_folders(settings.endpoints)
     return load_endpoints(settings.endpoints, bots=bots)
+
+
+def is_sandbox(endpoint: Endpoint, settings: Settings) -> bool:
+    """Whether the endpoint's gateway is the sandbox of this machine."""
+    parts = urlsplit(endpoint.eightxeight.base_url)
+    return parts.hostname in LOOPBACK and parts.port == settings.sandbox_port
 
 
 def print_json(value: object) -> None:

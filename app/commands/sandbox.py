@@ -6,19 +6,16 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from urllib.parse import urlsplit
 
-from app.commands.common import read_endpoints_file, read_settings
+from app.commands.common import is_sandbox, read_endpoints_file, read_settings
 from app.database.location import find_database
-from app.endpoints import Endpoint, Endpoints
+from app.endpoints import Endpoints
 from app.errors import ConfigurationError
 from app.logs import set_up_logging
 from app.reloading import Reloader
 from app.sandbox.config import ANY_CHANNEL, SandboxConfig, TenantConfig
 from app.sandbox.world import World
 from app.settings import Settings
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def run(
@@ -85,12 +82,6 @@ def tenants_of(endpoints: Endpoints, settings: Settings) -> list[TenantConfig]:
             ),
         )
     return list(tenants.values())
-
-
-def is_sandbox(endpoint: Endpoint, settings: Settings) -> bool:
-    """Whether the endpoint's gateway is the sandbox of this machine."""
-    parts = urlsplit(endpoint.eightxeight.base_url)
-    return parts.hostname in LOOPBACK and parts.port == settings.sandbox_port
 
 
 def _reachable(host: str) -> str:

@@ -11,6 +11,7 @@ from typing import IO
 
 import structlog
 
+from app.commands.common import is_sandbox
 from app.commands.endpoints import endpoint_url
 from app.database.embedded import EmbeddedPostgres
 from app.database.engine import wait_until_ready
@@ -42,7 +43,8 @@ class Up:
     def __init__(self, settings: Settings, endpoints: Endpoints, *, sandbox: bool) -> None:
         self.settings = with_ports(settings, os.environ)
         self.endpoints = endpoints
-        self.with_sandbox = sandbox
+        self.wants_sandbox = sandbox
+        self.with_sandbox = sandbox and any(is_sandbox(each, settings) for each in endpoints.endpoints)
         self.own_prefect = not os.environ.get("PREFECT_API_URL")
         self.own_database = settings.database_url is None
         self.parts: dict[str, Part] = {}
@@ -163,6 +165,8 @@ class Up:
         if self.with_sandbox:
             say(f"sandbox: http://127.0.0.1:{s.sandbox_port}")
             say(f"talk to a bot: {parts.parley_for_people()} chat")
+        elif self.wants_sandbox:
+            say(f"sandbox: left out, no endpoint has the base_url http://127.0.0.1:{s.sandbox_port}")
 
     async def _stop(self, supervisor: Supervisor) -> None:
         """Receiver, worker (it gives its conversations back), sandbox, Prefect, PostgreSQL."""

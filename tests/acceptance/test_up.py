@@ -148,6 +148,23 @@ def test_a_kill_of_up_itself_leaves_nothing_behind_and_the_next_start_works(
     assert parley.stop() == 0
 
 
+def test_without_an_endpoint_that_talks_to_it_the_sandbox_is_left_out(
+    own_parley: OwnParley, parley: Parley, tmp_path: Path
+) -> None:
+    (tmp_path / "endpoints.yaml").write_text(
+        "endpoints:\n  - {name: real, token: a-token-of-24-characters, flow: 'flows.bots.echo:echo', "
+        "eightxeight: {api_key: key-of-8x8-long-enough}}\n"
+    )
+    real = own_parley(PARLEY_ENDPOINTS=str(tmp_path / "endpoints.yaml"), PREFECT_API_URL=parley.prefect_url)
+    real.start()
+    real.wait_until_ready()
+    assert real.part("sandbox") is None
+    port = real.variables["PARLEY_SANDBOX_PORT"]
+    assert f"sandbox: left out, no endpoint has the base_url http://127.0.0.1:{port}" in real.output
+    assert "parley chat" not in real.output
+    assert real.stop() == 0
+
+
 def test_a_taken_port_is_named_and_nothing_is_started(own_parley: OwnParley) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
