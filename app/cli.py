@@ -36,6 +36,9 @@ app.add_typer(deliveries, name="deliveries")
 app.add_typer(handovers, name="handovers")
 app.add_typer(endpoints, name="endpoints")
 
+#: No number in the database is larger.
+LARGEST = 2**63 - 1
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 EndpointName = Annotated[Optional[str], typer.Option("--endpoint", help="Only this endpoint's.")]  # noqa: UP045
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many, newest first.")]
@@ -282,7 +285,7 @@ def list_tokens(json: Json = False) -> None:
 
 
 @token.command("revoke")
-def revoke_token(id: Annotated[int, typer.Argument(metavar="ID")]) -> None:
+def revoke_token(id: Annotated[int, typer.Argument(metavar="ID", min=1, max=LARGEST)]) -> None:
     """End a token kept in the database at once."""
     from app.commands import api_tokens
 
@@ -370,7 +373,10 @@ def list_deliveries(
 
 @deliveries.command("redrive")
 def redrive_deliveries(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Deliveries, by number.")] = None,
+    ids: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="[ID]...", min=1, max=LARGEST, help="Deliveries, by number."),
+    ] = None,
     endpoint: EndpointName = None,
     since: Annotated[
         Optional[str],  # noqa: UP045

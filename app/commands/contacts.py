@@ -7,7 +7,7 @@ import sys
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.commands.common import counted, print_json, print_table, read_endpoints_file, read_settings
-from app.commands.database import with_database
+from app.commands.database import check_endpoints, with_database
 from app.contacts.erase import Erased, erase
 from app.contacts.find import Wanted, export, find_contacts
 from app.errors import ConfigurationError
@@ -24,7 +24,9 @@ def wanted(id: str | None, email: str | None, phone: str | None, endpoint: str |
 
 def run_find(who: Wanted, *, as_json: bool) -> None:
     """Print the contacts."""
-    found = with_database(read_settings(), lambda engine: find_contacts(engine, who))
+    settings = read_settings()
+    check_endpoints(settings, who.endpoint)
+    found = with_database(settings, lambda engine: find_contacts(engine, who))
     if as_json:
         print_json(found)
         return

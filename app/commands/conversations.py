@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.commands.common import counted, print_json, print_table, read_settings
-from app.commands.database import with_database
+from app.commands.database import check_endpoints, with_database
 from app.conversation.redrive_inputs import redrive_inputs
 from app.conversation.timeline import Happening, find_conversations, list_conversations, timeline
 from app.errors import ConfigurationError
@@ -16,9 +16,9 @@ from app.errors import ConfigurationError
 
 def run_list(*, endpoint: str | None, limit: int, as_json: bool) -> None:
     """Print conversations, those with the newest events first."""
-    rows = with_database(
-        read_settings(), lambda engine: list_conversations(engine, endpoint=endpoint, limit=limit)
-    )
+    settings = read_settings()
+    check_endpoints(settings, endpoint)
+    rows = with_database(settings, lambda engine: list_conversations(engine, endpoint=endpoint, limit=limit))
     if as_json:
         print_json(rows)
         return

@@ -7,16 +7,20 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database.engine import TOOL, create_engine
 from app.database.location import database_for_a_moment
 from app.database.schema import check
+from app.endpoints_file import load_endpoints
 from app.errors import ConfigurationError
 from app.settings import Settings
 
 Result = TypeVar("Result")
+
+_ENDPOINTS = text("SELECT DISTINCT endpoint FROM conversation")
 
 
 def with_database(settings: Settings, work: Callable[[AsyncEngine], Awaitable[Result]]) -> Result:
@@ -32,6 +36,27 @@ def with_database(settings: Settings, work: Callable[[AsyncEngine], Awaitable[Re
 
     with database_for_a_moment(settings) as url:
         return database_run(run(url))
+
+
+def check_endpoints(settings: Settings, *names: str | None) -> None:
+    """Raises ConfigurationError for a name that is neither in endpoints.yaml nor in the database."""
+    try:
+        known = {endpoint.name for endpoint in load_endpoints(settings.endpoints).endpoints}
+    except ConfigurationError:
+        known = set()  # it is not needed here
+    if not set(names) - known - {None}:
+        return
+
+    async def stored(engine: AsyncEngine) -> set[str]:
+        async with engine.connect() as connection:
+            return set((await connection.execute(_ENDPOINTS)).scalars())
+
+    known |= with_database(settings, stored)
+    for name in names:
+        if name is not None and name not in known:
+            raise ConfigurationError(
+                f"there is no endpoint {name}; known are {', '.join(sorted(known)) or 'none'}"
+            )
 
 
 def database_run(work: Awaitable[Result]) -> Result:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.commands.common import counted, print_json, print_table, read_settings
-from app.commands.database import with_database
+from app.commands.database import check_endpoints, with_database
 from app.conversation.redrive import redrive
 from app.endpoints_file import load_endpoints
 from app.errors import ConfigurationError
@@ -41,7 +41,9 @@ def run_list(*, status: str, endpoint: str | None, limit: int, as_json: bool) ->
             values = {"status": status, "endpoint": endpoint, "limit": limit}
             return [dict(row) for row in (await connection.execute(_LIST, values)).mappings()]
 
-    rows = with_database(read_settings(), read)
+    settings = read_settings()
+    check_endpoints(settings, endpoint)
+    rows = with_database(settings, read)
     if as_json:
         print_json(rows)
         return
@@ -65,6 +67,7 @@ def run_redrive(*, ids: list[int], endpoint: str | None, since: str | None, may_
     if not ids and endpoint is None and since is None:
         raise ConfigurationError("say which: ids, --endpoint or --since")
     settings = read_settings()
+    check_endpoints(settings, endpoint)
     result = with_database(
         settings,
         lambda engine: redrive(
@@ -96,14 +99,16 @@ def max_ages(settings: Settings) -> dict[str, float]:
 
 def parse_since(since: str, now: datetime) -> datetime:
     """`30m`, `2h`, `3d` before `now`, or an ISO 8601 time (UTC unless it says otherwise)."""
-    match = re.fullmatch(r"(\d+)([smhd])", since)
-    if match:
-        return now - timedelta(**{UNITS[match.group(2)]: int(match.group(1))})
+    match = re.fullmatch(r"(\d{1,18})([smhd])", since)
     try:
+        if match:
+            return now - timedelta(**{UNITS[match.group(2)]: int(match.group(1))})
         at = datetime.fromisoformat(since)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise ConfigurationError("--since is further back than any date there is") from None
     except ValueError:
         raise ConfigurationError("--since must be such as 30m, 2h, 3d or 2026-01-31T12:00Z") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _ids(ids: list[int]) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.analytics.files import WRITERS, Wanted, total, write
 from app.analytics.views import VIEWS
 from app.commands.common import counted, read_settings
-from app.commands.database import with_database
+from app.commands.database import check_endpoints, with_database
 from app.commands.deliveries import parse_since
 from app.errors import ConfigurationError
 
@@ -38,13 +38,14 @@ def run(
         raise ConfigurationError(f"--format must be one of {', '.join(WRITERS)}")
     if format == "parquet" and output is None:
         raise ConfigurationError("--format parquet needs --output")
-    now = datetime.now(UTC)
+    settings, now = read_settings(), datetime.now(UTC)
     wanted = Wanted(
         view,
         since=parse_since(since, now) if since else None,
         until=parse_since(until, now) if until else None,
         endpoints=list(endpoints) or None,
     )
+    check_endpoints(settings, *endpoints)
     with ExitStack() as stack:
         file: IO[bytes] = stack.enter_context(output.open("wb")) if output else sys.stdout.buffer
         writer = WRITERS[format](view.table, file)
@@ -54,7 +55,7 @@ def run(
                 task = progress.add_task(name, total=await total(engine, wanted))
                 return await write(engine, wanted, writer, on_rows=lambda rows: progress.advance(task, rows))
 
-        written = with_database(read_settings(), export)
+        written = with_database(settings, export)
     print(counted(written, "row"), file=sys.stderr)  # noqa: T201
 
 

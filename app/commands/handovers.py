@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.commands.common import counted, print_json, print_table, read_settings
-from app.commands.database import with_database
+from app.commands.database import check_endpoints, with_database
 from app.commands.deliveries import parse_since
 
 #: Seconds: waiting until the first agent (or the end, or now), handling from then on.
@@ -43,7 +43,9 @@ def run_list(*, endpoint: str | None, only_open: bool, since: str | None, limit:
         async with engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(_LIST, values)).mappings()]
 
-    rows = [_plain(row) for row in with_database(read_settings(), read)]
+    settings = read_settings()
+    check_endpoints(settings, endpoint)
+    rows = [_plain(row) for row in with_database(settings, read)]
     if as_json:
         print_json(rows)
         return

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from app.bots import load_bot
 from app.commands.common import print_json, print_table, read_endpoints_file, read_settings
-from app.commands.database import with_database
+from app.commands.database import check_endpoints, with_database
 from app.commands.deliveries import parse_since
 from app.conversation.replay_stored import replay_stored
 from app.files.store import open_store
@@ -17,6 +17,7 @@ def run(*, endpoint: str | None, since: str | None, as_json: bool) -> int:
     """Replay stored dialogs and print those that don't fit. Returns the exit code: 1 when one doesn't."""
     settings = read_settings()
     file = read_endpoints_file(settings)
+    check_endpoints(settings, endpoint)
     endpoints = file.by_name()
     store = open_store(file.files, settings.home)
     versions = {name: each.adaptive_card_version for name, each in endpoints.items()}

@@ -87,6 +87,51 @@ async def test_conversations_are_listed_and_shown_as_one_story(run: Run) -> None
     assert len(found["timeline"]) == len(story)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "replay",
+        "conversations list",
+        "deliveries list",
+        "deliveries redrive --since 9d",
+        "handovers list",
+        "contacts find 1",
+        "export messages",
+    ],
+)
+async def test_an_endpoint_that_nobody_knows_is_told_with_those_that_are(
+    run: Run, database_url: str, command: str
+) -> None:
+    connection = await connect(database_url, application="test")
+    await connection.execute("INSERT INTO conversation (endpoint, external_id) VALUES ('retired', 'x')")
+    await connection.close()
+    done = run(*command.split(), "--endpoint", "nosuch")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "parley: there is no endpoint nosuch; known are echo, orders, retired\n"
+    assert run(*command.split(), "--endpoint", "retired").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("deliveries redrive 99999999999999999999", "9223372036854775807"),
+        ("token revoke 99999999999999999999", "9223372036854775807"),
+        ("deliveries redrive --since 999999999999d", "--since is further back than any date"),
+        ("deliveries redrive --since 99999999999999999999999d", "--since must be such as"),
+        ("handovers list --since 0001-01-01T00:00+14:00", "--since is further back than any date"),
+        ("conversations show 99999999999999999999", "there is no conversation"),
+        ("contacts export 99999999999999999999", "there is no such contact"),
+    ],
+)
+async def test_a_number_that_no_database_holds_is_a_message_not_a_traceback(
+    run: Run, command: str, told: str
+) -> None:
+    done = run(*command.split())
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 async def test_an_unknown_conversation_is_a_message_not_a_traceback(run: Run) -> None:
     done = run("conversations", "show", "nowhere")
     assert done.returncode == 2

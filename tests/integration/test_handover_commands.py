@@ -11,7 +11,7 @@ from app.database.engine import connect
 from tests.integration.test_commands import Run, runner
 
 ROWS = """
-INSERT INTO conversation (endpoint, external_id) VALUES ('support', 'conv-1');
+INSERT INTO conversation (endpoint, external_id) VALUES ('support', 'conv-1'), ('other', 'conv-2');
 INSERT INTO handover (endpoint, conversation_id, queue, status, requested_at, queued_at, active_at, ended_at,
                       events_since, transfers, agents)
     VALUES ('support', 1, '101', 'completed', now() - interval '70 s', now() - interval '69 s',
@@ -19,7 +19,7 @@ INSERT INTO handover (endpoint, conversation_id, queue, status, requested_at, qu
 INSERT INTO handover (endpoint, conversation_id, queue, status, requested_at, events_since)
     VALUES ('support', 1, '102', 'requested', now() - interval '10 s', now());
 INSERT INTO handover (endpoint, conversation_id, queue, status, reason, requested_at, ended_at, events_since)
-    VALUES ('other', 1, '103', 'failed', 'refused with 400', now() - interval '3 d',
+    VALUES ('other', 2, '103', 'failed', 'refused with 400', now() - interval '3 d',
             now() - interval '3 d', now());
 INSERT INTO handover_transition (handover_id, at, cause, status, agent_id)
     VALUES (1, now() - interval '60 s', 'joined', 'active', 'a');
