@@ -24,11 +24,15 @@ from app.endpoints_file import load_endpoints
 from app.maintenance import numbers
 from app.maintenance import sweep as sweep_rows
 from app.settings import Settings
+from flows.erasing import delete_erased_runs
+
+#: Seconds for deleting the runs of erased conversations; what is left waits for the next sweep.
+_ERASING = 60.0
 
 
 @flow(persist_result=False)
 async def sweep(retain_days: int | None = None) -> dict[str, int]:
-    """Delete what endpoints keep no longer, and close runs that dead workers left.
+    """Delete what endpoints keep no longer, close runs that dead workers left, delete those of the erased.
 
     Events and journals go after `retain_days` (PARLEY_RETAIN_DAYS) at the latest; endpoints.yaml may
     say less.
@@ -37,8 +41,9 @@ async def sweep(retain_days: int | None = None) -> dict[str, int]:
     endpoints = load_endpoints(settings.endpoints).endpoints if settings.endpoints.exists() else []
     async with _engine(settings) as engine:
         swept = await sweep_rows(engine, retain_days=retain_days or settings.retain_days, endpoints=endpoints)
-    for run in swept.runs:
-        await _mark_crashed(run)
+        for run in swept.runs:
+            await _mark_crashed(run)
+        await delete_erased_runs(engine, within=_ERASING)
     get_run_logger().info("swept: %s", numbers(swept))
     return numbers(swept)
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.commands.common import counted, print_json, print_table, read_endpoints_file, read_settings
 from app.commands.database import check_endpoints, with_database
 from app.contacts.erase import Erased, erase
+from app.contacts.erased_runs import runs_left
 from app.contacts.find import Wanted, export, find_contacts
 from app.errors import ConfigurationError
 from app.files.purge import purge
 from app.files.store import open_store
+from app.prefect_environment import prefect_environment
+from app.settings import Settings
+
+#: Seconds in which Prefect is to have deleted the runs.
+PATIENCE = 10.0
 
 
 def wanted(id: str | None, email: str | None, phone: str | None, endpoint: str | None) -> Wanted:
@@ -63,6 +72,27 @@ def run_erase(who: Wanted, *, yes: bool) -> None:
     contacts, conversations = counted(len(erased.contacts), "contact"), len(erased.conversations)
     print(f"{contacts} erased, with {counted(conversations, 'conversation')}")  # noqa: T201
     if erased.runs:
-        print("Prefect still names 8x8's conversation ids in these runs:", file=sys.stderr)  # noqa: T201
-        for run in erased.runs:
+        _delete_runs(settings, erased.runs)
+
+
+def _delete_runs(settings: Settings, runs: list[UUID]) -> None:
+    """Have Prefect delete them, as far as it can now; say which are left."""
+    os.environ.update(prefect_environment(settings))
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+    async def delete(engine: AsyncEngine) -> list[UUID]:
+        from flows.erasing import delete_erased_runs  # with Prefect, which takes a second to import
+
+        try:
+            await delete_erased_runs(engine, within=PATIENCE)
+        except Exception as error:
+            print(f"Prefect could not be asked: {type(error).__name__}", file=sys.stderr)  # noqa: T201
+        return await runs_left(engine, runs)
+
+    if left := with_database(settings, delete):
+        print(  # noqa: T201
+            "Prefect still names 8x8's conversation ids in these runs, until the sweep deletes them:",
+            file=sys.stderr,
+        )
+        for run in left:
             print(f"  prefect flow-run delete {run}", file=sys.stderr)  # noqa: T201

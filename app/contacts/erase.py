@@ -53,7 +53,7 @@ _STATEMENTS = [
             status = CASE WHEN ended_at IS NULL THEN 'cancelled' ELSE status END
             WHERE conversation_id = ANY(:ids)""",
         "UPDATE incident SET detail = '{}' WHERE conversation_id = ANY(:ids)",
-        """UPDATE session_run r SET name = 'erased', flow_run_id = NULL WHERE conversation_id = ANY(:ids)""",
+        """UPDATE session_run r SET name = 'erased' WHERE conversation_id = ANY(:ids)""",
         """UPDATE conversation SET external_id = 'erased:' || id, contact_id = NULL, known_by = '[]',
             assignment = NULL, control = 'bot', owner = NULL, due_at = NULL, epoch = epoch + 1,
             quarantined_at = NULL WHERE id = ANY(:ids)""",
@@ -67,7 +67,7 @@ _CONTACTS = text("DELETE FROM contact WHERE id = ANY(:contacts)").bindparams(
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was erased. `runs` are Prefect's runs of the conversations: their names hold 8x8's id."""
+    """What was erased. `runs` are Prefect's runs of the conversations: see erased_runs.py."""
 
     contacts: list[dict[str, Any]]
     conversations: list[int]

@@ -12,7 +12,9 @@ _OPENED = text(
     """
     WITH numbered AS (UPDATE session SET runs = GREATEST(runs, :number) WHERE id = :session)
     INSERT INTO session_run (session_id, conversation_id, worker_id, number, flow_run_id, name, opened_at)
-    VALUES (:session, :conversation, :worker, :number, :flow_run, :name, :opened_at)
+    SELECT :session, c.id, :worker, :number, :flow_run,
+        CASE WHEN c.external_id LIKE 'erased:%' THEN 'erased' ELSE :name END, :opened_at
+    FROM conversation c WHERE c.id = :conversation
     ON CONFLICT (session_id, number) DO NOTHING
     """
 ).bindparams(bindparam("flow_run", type_=Uuid))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import time
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.acceptance.running import eventually
+from tests.acceptance.running import PARLEY, eventually
 from tests.acceptance.stage import Stage
 
 pytestmark = pytest.mark.timeout(240)
@@ -136,3 +137,27 @@ def test_replies_go_on_while_prefect_is_away_and_runs_appear_again_after(stage: 
         after[-1].said("Question 1?")
         with contextlib.suppress(AssertionError):
             eventually(lambda: stage.run_states(after[-1]), within=1)
+
+
+def test_a_contact_that_is_erased_is_erased_in_prefect_too(stage: Stage) -> None:
+    stage.runs_open()
+    talk = stage.talk("works_later")
+    talk.say("hi")
+    talk.said("What?")
+    eventually(lambda: stage.run_states(talk) == ["COMPLETED"], within=60, what="the end of the run")
+    ended = "SELECT ended_at FROM session_run WHERE conversation_id = $1"
+    eventually(lambda: stage.value(ended, talk.number) is not None, within=20, what="the end in its row")
+    [run] = stage.runs_of(talk)
+    done = subprocess.run(
+        [PARLEY, "contacts", "erase", talk.id, "--yes"],
+        env={**stage.parley.variables, "PARLEY_DATABASE_URL": stage.parley.database_url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert stage.prefect.get(f"/flow_runs/{run['id']}").status_code == 404
+    assert tasks(stage, run) == [] and stage.runs_of(talk) == []
+    assert stage.value("SELECT flow_run_id FROM session_run WHERE name = 'erased'") is None

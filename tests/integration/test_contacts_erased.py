@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -11,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.analytics.rollup import roll_up
 from app.bot import Chat
 from app.contacts.erase import erase
+from app.contacts.erased_runs import delete_runs, runs_left
 from app.contacts.find import Wanted, export, find_contacts
 from app.conversation.outbox import Outbox
 from app.conversation.services import PlainHost
 from app.conversation.turn import Turns
 from app.database.tables import metadata
 from app.errors import OwnershipLost
+from app.worker import run_rows
 from tests.integration.scene import Scene, scene
 
 SECRETS = (
@@ -186,3 +190,68 @@ async def test_no_count_holds_what_an_erased_contact_said(engine: AsyncEngine) -
     assert [row[0] for row in await play.rows(counts)] == ["delivery", "else", "nothing"]
     await roll_up(engine, now=play.clock())
     assert await holding(play) == {}
+
+
+_RUN = text(
+    """
+    INSERT INTO session_run (session_id, conversation_id, number, flow_run_id, name, ended_at)
+    VALUES (1, 1, :number, :run, 'support · ID-ZOE · 1.1', CASE WHEN :ended THEN now() END)
+    """
+)
+
+
+async def runs_of_zoe(play: Scene, *, ended: int, open: int = 0) -> list[UUID]:
+    """Prefect's runs of her conversation, which is erased."""
+    runs = [uuid4() for _ in range(ended + open)]
+    async with play.engine.begin() as connection:
+        for number, run in enumerate(runs, start=1):
+            row = {"number": number, "run": run, "ended": number <= ended}
+            await connection.execute(_RUN, row)
+    erased = await erase(play.engine, Wanted(id="ID-ZOE"))
+    assert sorted(erased.runs) == sorted(runs)
+    assert await holding(play) == {}
+    return runs
+
+
+async def test_runs_of_an_erased_contact_are_known_until_prefect_has_deleted_them(
+    engine: AsyncEngine,
+) -> None:
+    play = await met(engine)
+    runs = await runs_of_zoe(play, ended=3, open=1)
+    deleted: list[UUID] = []
+
+    async def delete(run: UUID) -> None:
+        if len(deleted) == 2:
+            raise ConnectionError
+        deleted.append(run)
+
+    with pytest.raises(ConnectionError):
+        await delete_runs(engine, delete, within=10)
+    assert (deleted, await runs_left(engine, runs)) == (runs[:2], runs[2:])
+    deleted.clear()
+    assert await delete_runs(engine, delete, within=10) == 1
+    assert (deleted, await runs_left(engine, runs)) == (runs[2:3], runs[3:]), "one that is open ends first"
+
+    async def hangs(run: UUID) -> None:
+        await asyncio.sleep(60)
+
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE session_run SET ended_at = now()"))
+    with pytest.raises(TimeoutError):
+        await delete_runs(engine, hangs, within=0.01)
+    assert await runs_left(engine, runs) == runs[3:]
+
+
+async def test_a_run_that_opened_as_its_contact_was_erased_is_no_trace(engine: AsyncEngine) -> None:
+    play = await met(engine)
+    await erase(engine, Wanted(id="ID-ZOE"))
+    opened: dict[str, Any] = {
+        "session": 1,
+        "conversation": 1,
+        "worker": 1,
+        "number": 9,
+        "opened_at": play.clock(),
+    }
+    await run_rows.opened(engine, **opened, flow_run=uuid4(), name="support · ID-ZOE · 1.9")
+    assert await holding(play) == {}
+    assert await play.value("SELECT name FROM session_run WHERE number = 9") == "erased"
