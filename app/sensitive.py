@@ -15,6 +15,8 @@ from app.conversation.privacy.masks import MASK, pattern
 
 #: Forms of values that are looked for, far more than a session has. Beyond it everything is masked.
 MOST = 5000
+#: Characters of them, likewise.
+LARGEST = 2_000_000
 
 _current: ContextVar[Sensitive | None] = ContextVar("sensitive", default=None)
 _ALWAYS_PLAIN = frozenset({"timestamp", "level", "logger", "part"})
@@ -26,6 +28,7 @@ class Sensitive:
     def __init__(self) -> None:
         self._known: set[str] = set()
         self._forms: dict[str, str] = {}
+        self._size = 0
 
     @property
     def values(self) -> Iterable[str]:
@@ -35,14 +38,16 @@ class Sensitive:
     @property
     def full(self) -> bool:
         """There are too many to look for: whatever is to be masked is masked as a whole."""
-        return len(self._forms) > MOST
+        return len(self._forms) > MOST or self._size > LARGEST
 
     def add(self, values: Iterable[str]) -> None:
         """Mask these from now on."""
         for value in values:
             if value not in self._known and not self.full:
                 self._known.add(value)
-                self._forms.update((form, form.lower()) for form in forms(value))
+                new = {form: form.lower() for form in forms(value) if form not in self._forms}
+                self._forms.update(new)
+                self._size += sum(map(len, new))
 
     def mask(self, value: Any) -> Any:
         """A value without them. What isn't JSON is text then, as it would be logged."""

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from app.logs import _last, set_up_logging
-from app.sensitive import MOST, Sensitive, guard, guarding, mask_log
+from app.sensitive import LARGEST, MOST, Sensitive, guard, guarding, mask_log
 
 SECRET = "zanzibar-secret"
 
@@ -108,12 +108,20 @@ def test_no_form_of_a_value_gets_past(lines: Callable[[str], io.StringIO], guard
         assert hint not in said.lower(), hint
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [f"value-{number}" for number in range(MOST + 1)],
+        [f"{number:03}" * 3_400 for number in range(LARGEST // 10_000)],
+    ],
+    ids=["many", "long"],
+)
 def test_past_the_most_that_is_remembered_whole_lines_are_masked(
-    lines: Callable[[str], io.StringIO], guarded: None
+    lines: Callable[[str], io.StringIO], guarded: None, values: list[str]
 ) -> None:
     sensitive = guarding()
     assert sensitive is not None
-    sensitive.add(f"value-{number}" for number in range(MOST + 1))
+    sensitive.add(values)
     written = lines("json")
     structlog.get_logger("our.own").info("something", text=SECRET, deep=[{"value-1": "value-0"}], ok=True)
     line = json.loads(written.getvalue())

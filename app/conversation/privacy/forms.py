@@ -9,6 +9,8 @@ from urllib.parse import quote, quote_plus
 
 #: Shorter parts of a text are in too many others.
 SHORTEST = 4
+#: Longer texts are put into no URL.
+LONGEST_IN_URL = 2000
 
 _NUMBER = re.compile(r"\d(?:[\s().\-/]{0,2}\d){3,}")
 _WORD = re.compile(r"[^\s,;:!?\"'<>()\[\]{}]{4,}")
@@ -40,5 +42,6 @@ def _escaped(text: str) -> Iterator[str]:
         yield repr(text)[1:-1]
         yield json.dumps(text)[1:-1]
         yield json.dumps(text, ensure_ascii=False)[1:-1]
-        yield quote(text)
-        yield quote_plus(text)
+        if len(text) <= LONGEST_IN_URL:
+            yield quote(text)
+            yield quote_plus(text)
