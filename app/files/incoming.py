@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,10 +25,11 @@ from app.gateway.transport import PREFIX, credentials
 
 log = structlog.get_logger(__name__)
 
-#: Files fetched at a time in one worker.
-_AT_ONCE = 8
-#: Seconds that ClamAV gets for a file, and bytes it is told at a time.
+#: Files of one endpoint that are fetched at a time in one worker: slow ones hold up no other endpoint's.
+_AT_ONCE = 4
+#: Seconds that ClamAV gets for a file at least, bytes a second of large ones, and bytes it is told at a time.
 _SCAN = 10.0
+_SCANNED = 4 * 1024 * 1024
 _PIECE = 64 * 1024
 
 
@@ -46,7 +48,7 @@ class Incoming:
         self._settings = settings
         self._store = store
         self._fetcher = fetcher or Fetcher()
-        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def take(
         self,
@@ -63,7 +65,7 @@ class Incoming:
         `last`: no other follows, so that the settings decide of a file that could not be scanned.
         """
         try:
-            async with asyncio.timeout(within), self._turn:
+            async with asyncio.timeout(within), self._turns[endpoint.name]:
                 with Spool(self._settings.max_size) as spool:
                     await self._fetch(endpoint, conversation, attachment, spool)
                     return await self._keep(endpoint, attachment.get("name"), key, spool, last=last)
@@ -91,12 +93,13 @@ class Incoming:
         )
         if self._settings.clamd is not None:
             try:
-                verdict = await clamd.scan(self._settings.clamd, spool.pieces(_PIECE), timeout=_SCAN)
+                seconds = max(_SCAN, spool.size / _SCANNED)
+                verdict = await clamd.scan(self._settings.clamd, spool.pieces(_PIECE), timeout=seconds)
                 about = replace(about, scan=verdict.result, signature=verdict.signature)
-            except clamd.ScannerAway:
-                log.error("file_not_scanned", endpoint=endpoint.name)
+            except (clamd.ScannerAway, clamd.NotScanned) as error:
+                log.error("file_not_scanned", endpoint=endpoint.name, error=str(error))
                 refused = replace(about, state="failed", reason="not_scanned")
-                if not last:
+                if not last and isinstance(error, clamd.ScannerAway):
                     raise Again(refused) from None
                 if self._settings.unscanned == "refuse":
                     return refused
@@ -130,7 +133,7 @@ def _sources(endpoint: Endpoint, conversation: str, attachment: Mapping[str, Any
     sources = []
     if url := attachment.get("url"):
         sources.append(Source(str(url), {}))
-    if identity := attachment.get("id"):
+    if (identity := attachment.get("id")) and identity not in (".", ".."):
         place = f"{quote(conversation, safe='')}/attachments/{quote(str(identity), safe='')}/content"
         base = endpoint.eightxeight.base_url.rstrip("/")
         sources.append(Source(f"{base}{PREFIX}/conversations/{place}", credentials(endpoint)))

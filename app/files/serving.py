@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from mimetypes import guess_extension
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 _LARGEST_IMAGE = 64 * 1024 * 1024
 _AT_ONCE, _WAITING = 2, 16
 _LONGEST_SIDE = 20_000
+_LONGEST_NAME, _LONGEST_ENDING = 200, 20
 #: Types that a browser could run. It is told to save them, and not even what they are.
 _ACTIVE = ("html", "xml", "svg", "javascript", "ecmascript", "flash", "mhtml")
 
@@ -182,6 +184,7 @@ def _wanted(query: Any) -> Wanted:
 
 
 def _headers(name: str | None, media_type: str | None, size: int) -> dict[str, str]:
+    name = _name(name, media_type)
     shown = media_type in FORMATS
     media_type = media_type or "application/octet-stream"
     if any(active in media_type for active in _ACTIVE):
@@ -197,12 +200,19 @@ def _headers(name: str | None, media_type: str | None, size: int) -> dict[str, s
     }
 
 
-def _disposition(how: str, name: str | None) -> str:
+def _name(name: str | None, media_type: str | None) -> str:
+    """What it is saved as: its own name, cut to 200 characters but for its ending; else one by its type."""
+    name = "".join(char for char in name or "" if char.isprintable() and char not in '/\\"')
+    if not name:
+        return "file" + (guess_extension(media_type or "") or "")
+    stem, dot, ending = name.rpartition(".")
+    if len(name) <= _LONGEST_NAME or not stem or len(ending) > _LONGEST_ENDING:
+        return name[:_LONGEST_NAME]
+    return stem[: _LONGEST_NAME - len(ending) - 1] + dot + ending
+
+
+def _disposition(how: str, name: str) -> str:
     """RFC 6266: a name in ASCII for old clients, and the name itself."""
-    name = (
-        "".join(char for char in (name or "file") if char.isprintable() and char not in '/\\"')[:200]
-        or "file"
-    )
     plain = name.encode("ascii", "replace").decode().replace("?", "_").replace("%", "_")
     encoded = quote(name.encode("utf-8", "replace"), safe="")
     return f"{how}; filename=\"{plain}\"; filename*=UTF-8''{encoded}"

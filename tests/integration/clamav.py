@@ -21,8 +21,8 @@ _SIGNATURE = "44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature\n"
 
 
 @contextmanager
-def clamav() -> Iterator[str]:
-    """A running clamd; its socket's path. Where there is no clamd see missing.py."""
+def clamav(*settings: str) -> Iterator[str]:
+    """A running clamd with these lines in its clamd.conf; its socket's path. See missing.py where there is none."""
     program = shutil.which("clamd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         missing("clamd is not installed (Debian: apt-get install clamav-daemon)")
@@ -36,6 +36,7 @@ def clamav() -> Iterator[str]:
             f"LocalSocket {folder}/clamd.sock",
             f"PidFile {folder}/clamd.pid",
             "Foreground true",
+            *settings,
             f"User {pwd.getpwuid(os.getuid()).pw_name}",
         ]
         (folder / "clamd.conf").write_text("\n".join(lines) + "\n")

@@ -103,6 +103,32 @@ async def test_a_scanner_that_comes_back_in_time_has_the_file_scanned(
     assert await incidents(sent) == []
 
 
+@pytest.fixture(scope="module")
+def limited() -> Iterator[str]:
+    """A clamd with limits below those of Parley."""
+    with clamav("MaxFileSize 1M", "StreamMaxLength 3M", "AlertExceedsMax yes") as path:
+        yield path
+
+
+@pytest.mark.parametrize("unscanned", ["refuse", "allow"])
+@pytest.mark.parametrize("size", [2 * 1024 * 1024, 4 * 1024 * 1024])
+async def test_what_is_beyond_clamavs_own_limits_counts_as_not_scanned_and_is_asked_about_once(
+    engine: AsyncEngine, server: Served, tmp_path: Path, limited: str, unscanned: str, size: int
+) -> None:
+    settings = Files.model_validate({"clamd": limited, "unscanned": unscanned, "timeout": 60})
+    sent = await opened(engine, server, tmp_path, settings)
+    server.gives("/a", bytes(size))
+    server.gives("/b", b"hello")
+    await sent.sends(sent.file("/a", "a.bin"), sent.file("/b", "b.txt"))
+    await sent.play.work()
+    large = (
+        ("failed", "not_scanned", "not_scanned") if unscanned == "refuse" else ("stored", "not_scanned", None)
+    )
+    assert await states(sent) == [large, ("stored", "clean", None)]
+    assert len(server.requests) == 2
+    assert [kind for kind, _ in await incidents(sent)] == ["file_not_scanned"]
+
+
 async def test_nobody_there_is_told_from_a_verdict(tmp_path: Path) -> None:
     for nobody in (str(tmp_path / "nobody.sock"), "127.0.0.1:1"):
         with pytest.raises(ScannerAway):

@@ -88,6 +88,23 @@ async def test_a_signed_url_gives_the_file_to_be_saved_and_never_run(receiving: 
     assert headers["cache-control"].startswith("private")
 
 
+@pytest.mark.parametrize(
+    ("name", "media_type", "shown"),
+    [
+        ("a" * 300 + ".pdf", "application/pdf", "a" * 196 + ".pdf"),
+        ("a" * 300, "application/pdf", "a" * 200),
+        (None, "application/pdf", "file.pdf"),
+        (None, "text/x-nobody-knows", "file"),
+    ],
+)
+async def test_a_name_keeps_its_ending_and_a_file_without_one_gets_it_from_its_type(
+    receiving: Receiving, name: str | None, media_type: str, shown: str
+) -> None:
+    number = await receiving.keep(b"hello", media_type, name)
+    answer = await receiving.http.get(receiving.url(number))
+    assert f'filename="{shown}"' in answer.headers["content-disposition"]
+
+
 async def test_a_url_that_was_changed_or_has_expired_is_403_whether_there_is_a_file_or_not(
     receiving: Receiving,
 ) -> None:
