@@ -24,6 +24,7 @@ from app.conversation.notes import extras, note
 from app.conversation.privacy import noted
 from app.conversation.privacy.heard import hear
 from app.conversation.privacy.sanitize import clean_input
+from app.conversation.reading import signed_anew
 from app.conversation.services import Services
 from app.conversation.state import ConversationState, WaitingEvent
 from app.conversation.transformers import Said
@@ -102,7 +103,8 @@ def drive(services: Services, state: ConversationState) -> Driver:
         contact=dialog.contact_data,
         card_version=services.endpoints[state.endpoint].adaptive_card_version,
     )
-    return Driver(services.bots(dialog.bot), start, dialog.entries, now=services.now)
+    entries = signed_anew(dialog.entries, services.files, services.now())
+    return Driver(services.bots(dialog.bot), start, entries, now=services.now)
 
 
 def keep(

@@ -5,7 +5,9 @@ What it reads is read for it at every replay anew; what it says is kept once, wh
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from app.conversation.driver import Driver
@@ -13,6 +15,7 @@ from app.conversation.journal import Entry
 from app.conversation.needs import Failed, Need, ReadFile, StoreFiles
 from app.errors import ParleyError
 from app.files.reading import Reader
+from app.files.service import FileService
 
 #: Keeps files that are said: see StoreFiles.
 Keep = Callable[[StoreFiles], Awaitable[dict[str, Any]]]
@@ -38,3 +41,19 @@ async def advance(driver: Driver, reader: Reader | None, keep: Keep | None = Non
 def has_files(entries: Iterable[Entry]) -> bool:
     """Whether a journal has files that its bot may have read."""
     return any(entry.kind == "input" and entry.content["message"].get("attachments") for entry in entries)
+
+
+def signed_anew(entries: Sequence[Entry], files: FileService | None, now: datetime) -> Sequence[Entry]:
+    """The journal with URLs of its files that open them from now on: those it has may have expired."""
+    if files is None or not has_files(entries):
+        return entries
+    return [_signed_anew(entry, files, now) if entry.kind == "input" else entry for entry in entries]
+
+
+def _signed_anew(entry: Entry, files: FileService, now: datetime) -> Entry:
+    message = entry.content["message"]
+    signed = [
+        {**each, "url": files.url(each["file"], now)} if each.get("file") else each
+        for each in message.get("attachments") or ()
+    ]
+    return replace(entry, content={**entry.content, "message": {**message, "attachments": signed}})

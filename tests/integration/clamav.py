@@ -22,7 +22,7 @@ _SIGNATURE = "44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature\n"
 
 @contextmanager
 def clamav(*settings: str) -> Iterator[str]:
-    """A running clamd with these lines in its clamd.conf; its socket's path. See missing.py where there is none."""
+    """A running clamd with these lines in its clamd.conf; its socket's path. Where none is: missing.py."""
     program = shutil.which("clamd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         missing("clamd is not installed (Debian: apt-get install clamav-daemon)")

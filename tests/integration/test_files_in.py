@@ -6,9 +6,11 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -123,6 +125,32 @@ async def test_a_bot_reads_a_file_and_reads_it_again_at_every_replay(sent: Files
     assert (row.state, row.scan, row.type, row.size) == ("stored", "not_scanned", "image/png", len(PICTURE))
     assert (row.sha256.hex(), row.name, row.declared_type) == (DIGEST, "lamp.png", "image")
     assert [path.read_bytes() for path in sent.objects()] == [PICTURE]
+
+
+async def test_a_url_opens_the_file_for_long_enough_however_old_the_dialog_is(
+    engine: AsyncEngine, server: Served, tmp_path: Path
+) -> None:
+    sent = await opened(engine, server, tmp_path, session_expiration=0)
+    told: list[str] = []
+
+    async def hands_on(chat: Chat) -> None:
+        [file] = chat.message.attachments
+        await chat.ask("Shall I hand it on?")
+        await chat.step(told.append, file.url)
+        await chat.say("Done.")
+
+    sent.play.bots["tests.bots:bot"] = hands_on
+    await sent.sends_picture()
+    await sent.play.work()
+    sent.play.clock.forward(7 * 86_400)
+    await sent.play.says("yes")
+    await sent.play.work()
+    assert sent.play.gateway.texts == ["Shall I hand it on?", "Done."]
+    url = httpx.URL(told[0])
+    number = url.path.rpartition("/")[2]
+    opens = sent.service.links.opens
+    later = sent.play.clock() + timedelta(seconds=sent.service.settings.url_ttl - 60)
+    assert opens(number, url.params["expires"], url.params["signature"], later)
 
 
 async def test_only_a_reference_is_journaled_and_no_url_is_in_the_transcript(sent: Files8x8) -> None:
