@@ -72,17 +72,19 @@ _VALUES = {
 }
 
 #: What a bot put here is its own, not the card's.
-_OPAQUE = frozenset({"data", "metadata", "requires", "fallback"})
+_OPAQUE = frozenset({"data", "metadata", "requires"})
 
 
 def check_card(card: Mapping[str, Any], version: str) -> None:
     """Raise BotError, naming the element or property, where the card needs a newer version than this."""
+    _check_version(card, "The card's version", version)
+    _check(card, "card", version)
+
+
+def _check_version(card: Mapping[str, Any], what: str, version: str) -> None:
     said = str(card.get("version"))
     if _number(said) > _number(version):
-        raise BotError(
-            f"The card's version is {_shown(said)}; the endpoint's adaptive_card_version is {version}."
-        )
-    _check(card, "card", version)
+        raise BotError(f"{what} is {shown(said)}; the endpoint's adaptive_card_version is {version}.")
 
 
 def _check(value: object, place: str, version: str) -> None:
@@ -98,12 +100,14 @@ def _check(value: object, place: str, version: str) -> None:
         if isinstance(value["fallback"], Mapping):
             _check(value["fallback"], f"{place}.fallback", version)
         return  # a client that doesn't know the element shows its fallback instead
+    if kind == "AdaptiveCard" and place != "card" and "version" in value:  # within Action.ShowCard
+        _check_version(value, f"{place}.version", version)
     for name, inner in value.items():
         needed = _needed(kind, name, inner)
         if needed is not None and _is_newer(needed, version):
-            raise _refusal(f"The property {_shown(name)} of {_shown(kind)} at {place}", needed, version)
+            raise _refusal(f"The property {shown(name)} of {shown(kind)} at {place}", needed, version)
         if name not in _OPAQUE:
-            _check(inner, f"{place}.{_shown(name)}", version)
+            _check(inner, f"{place}.{shown(name)}", version)
 
 
 def _needed(kind: str, name: str, value: object) -> str | None:
@@ -134,6 +138,6 @@ def _number(version: str) -> tuple[int, ...]:
         raise BotError('A card\'s "version" is a number such as "1.3".') from None
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A name as part of an error's message; never a longer text."""
     return name if len(name) <= 40 and name.replace(".", "").replace("$", "").isalnum() else "…"

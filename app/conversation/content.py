@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.conversation.card_structure import check_structure
 from app.conversation.card_versions import check_card
 from app.conversation.checks import TEXT_LIMIT, check_text
 from app.conversation.jsonvalue import check_json, copy_json
@@ -106,6 +107,7 @@ def output(
     if card is not None:
         card = (card if isinstance(card, Card) else Card(card)).to_json()
         check_card(card, card_version)
+        check_structure(card)
     return {**typed, "text": text, "quick_replies": replies, "card": card, "raw": None}
 
 

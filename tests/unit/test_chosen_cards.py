@@ -138,8 +138,9 @@ def test_in_a_unit_test_a_card_is_submitted_and_not_clicked() -> None:
 
 
 @pytest.mark.parametrize("odd", [{"choices": 1}, {"choices": [1, {}, {"title": 3}]}, {"id": None}, {"id": 4}])
-def test_no_card_is_too_strange(odd: dict[str, Any]) -> None:
-    said = card({**SIZES, **odd}, actions=[{**ORDER, "data": [1]}, {"type": "Action.ShowCard", "card": 1}])
+def test_no_card_of_a_journal_is_too_strange(odd: dict[str, Any]) -> None:
+    actions = [{**ORDER, "data": [1]}, {"type": "Action.ShowCard", "card": 1}]
+    said = {**card(), "card": {"type": "AdaptiveCard", "body": [{**SIZES, **odd}], "actions": actions}}
     for number in ("1", "2"):
         answered(number, said)
     assert text(said)

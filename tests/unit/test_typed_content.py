@@ -138,6 +138,81 @@ def test_a_card_that_needs_no_more_is_taken(fits: dict[str, Any]) -> None:
     check_card(fits, "1.3")
 
 
+SHOWS_NEWER = {"type": "Action.ShowCard", "card": {"type": "AdaptiveCard", "version": "1.6", "body": []}}
+INSTEAD = {"type": "TextBlock", "text": "x", "fallback": {"type": "Table"}}
+
+
+@pytest.mark.parametrize(
+    ("needs_more", "told"),
+    [
+        (card(actions=[SHOWS_NEWER]), r"card\.actions\[0\]\.card\.version is 1\.6"),
+        (card(INSTEAD), r"Table at card\.body\[0\]\.fallback needs"),
+    ],
+)
+def test_what_is_shown_later_or_instead_needs_no_more_either(needs_more: Any, told: str) -> None:
+    with pytest.raises(BotError, match=told):
+        check_card(needs_more, "1.3")
+
+
+def opens(url: object) -> dict[str, Any]:
+    return card(actions=[{"type": "Action.OpenUrl", "title": "x", "url": url}])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (card({"type": "TextBlok", "text": "x"}), r"TextBlok at card\.body\[0\] is no element"),
+        (card({"text": "x"}), r"card\.body\[0\] is no element"),
+        (card({"type": "Carousel", "pages": []}), "Carousel at"),
+        (card({"type": "TextBlock"}), r'TextBlock at card\.body\[0\] needs a text as its "text"'),
+        (card({"type": "Image", "url": ""}), 'its "url"'),
+        (card({"type": "Input.Text"}), 'its "id"'),
+        (card() | {"body": "hello"}, r"card\.body must be a list"),
+        (card() | {"body": ["hello"]}, r"card\.body\[0\] must be an object"),
+        (card({"type": "Container", "items": {}}), r"card\.body\[0\]\.items must be a list"),
+        (card({"type": "FactSet", "facts": "x"}), "facts must be a list"),
+        (
+            card(actions=[{"type": "Action.Submt", "title": "x"}]),
+            r"Action\.Submt at card\.actions\[0\] is no action",
+        ),
+        (card({"type": "Action.Submit", "title": "x"}), "Action.Submit at .* is no element"),
+        (card({"type": "ColumnSet", "columns": [{"items": [{"type": "Txt"}]}]}), r"columns\[0\]\.items\[0\]"),
+        (
+            card({"type": "Container", "items": [], "selectAction": {"type": "Go"}}),
+            r"selectAction is no action",
+        ),
+        (
+            card(actions=[{"type": "Action.ShowCard", "card": {"body": [{"type": "Txt"}]}}]),
+            r"card\.body\[0\]",
+        ),
+        (opens(None), 'its "url"'),
+        (opens("javascript:alert(1)"), "must be an address"),
+        (opens(" JavaScript:alert(1)"), "must be an address"),
+        (card({"type": "Mine", "fallback": {"type": "TextBlok"}}), r"body\[0\]\.fallback is no element"),
+    ],
+)
+def test_a_card_that_clients_would_not_show_is_refused_with_what_and_where(wrong: Any, told: str) -> None:
+    with pytest.raises(BotError, match=told):
+        output(None, None, wrong, None)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        card({"type": "Mine", "anything": 1, "fallback": "drop"}),
+        card({"type": "Mine", "fallback": {"type": "TextBlock", "text": ""}}),
+        card({"type": "RichTextBlock", "inlines": ["a", {"type": "TextRun", "text": "b"}, {"text": "c"}]}),
+        card({"type": "ColumnSet", "columns": [{"items": [{"type": "Image", "url": "https://x.example"}]}]}),
+        card({"type": "ImageSet", "images": [{"url": "https://x.example"}]}, actions=[]),
+        card({"type": "Input.Text", "id": "a", "inlineAction": {"type": "Action.Submit"}}),
+        opens("tel:+41441234567"),
+        {"type": "AdaptiveCard", "version": "1.3"},
+    ],
+)
+def test_a_card_that_is_well_made_is_taken(right: dict[str, Any]) -> None:
+    assert output(None, None, right, None)["card"] == right
+
+
 def test_a_newer_card_fails_the_bot_at_its_line_unless_the_endpoint_knows_more() -> None:
     async def bot(chat: Chat) -> None:
         await chat.say(card=card({"type": "Table"}, version="1.5"))
