@@ -228,12 +228,19 @@ def find_contacts(
 
 @contacts.command("export")
 def export_contacts(
-    id: Who = None, email: Email = None, phone: Phone = None, endpoint: EndpointName = None
+    id: Who = None,
+    email: Email = None,
+    phone: Phone = None,
+    endpoint: EndpointName = None,
+    files: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--files", file_okay=False, help="Write their files into this folder."),
+    ] = None,
 ) -> None:
     """Print everything that is stored of contacts, as JSON."""
     from app.commands import contacts as command
 
-    command.run_export(command.wanted(id, email, phone, endpoint))
+    command.run_export(command.wanted(id, email, phone, endpoint), files=files)
 
 
 @contacts.command("erase")

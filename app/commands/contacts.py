@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,10 +15,11 @@ from app.commands.common import counted, print_json, print_table, read_endpoints
 from app.commands.database import check_endpoints, with_database
 from app.contacts.erase import Erased, erase
 from app.contacts.erased_runs import runs_left
+from app.contacts.files import write_files
 from app.contacts.find import Wanted, export, find_contacts
 from app.errors import ConfigurationError
 from app.files.purge import purge
-from app.files.store import open_store
+from app.files.store import StorageFailed, open_store
 from app.prefect_environment import prefect_environment
 from app.settings import Settings
 
@@ -43,11 +46,23 @@ def run_find(who: Wanted, *, as_json: bool) -> None:
     print_table(counted(len(found), "contact"), columns, found)
 
 
-def run_export(who: Wanted) -> None:
-    """Print everything that is stored of the contacts, as JSON. Raises ConfigurationError for nobody."""
-    stored = with_database(read_settings(), lambda engine: export(engine, who))
+def run_export(who: Wanted, *, files: Path | None = None) -> None:
+    """Print everything that is stored of the contacts, as JSON; files go into a folder.
+
+    Raises ConfigurationError for nobody, and where the files can't be had.
+    """
+    settings = read_settings()
+    stored = with_database(settings, lambda engine: export(engine, who))
     if not stored["contacts"]:
         raise ConfigurationError("there is no such contact")
+    if files is not None:
+        store = open_store(read_endpoints_file(settings).files, settings.home)
+        try:
+            files.mkdir(parents=True, exist_ok=True)
+            written = asyncio.run(write_files(store, stored["file"], files))
+        except (StorageFailed, OSError) as error:
+            raise ConfigurationError(f"the files can't be written: {error}") from error
+        print(f"{counted(written, 'file')} written to {files}", file=sys.stderr)  # noqa: T201
     print_json(stored)
 
 

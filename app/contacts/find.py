@@ -14,6 +14,8 @@ from sqlalchemy.types import BigInteger, Text
 from app.contacts.known_by import by_detail, by_id
 from app.contacts.sealed import identities_of, profile_digests
 from app.conversation.privacy.sealed import readable
+from app.errors import ConfigurationError
+from app.files.sealed import name_of
 
 _FIND = text(
     """
@@ -129,12 +131,22 @@ async def export(engine: AsyncEngine, wanted: Wanted) -> dict[str, Any]:
         contacts = await find(connection, wanted)
         ids = conversations_of(contacts)
         stored = {name: await _rows(connection, name, where, ids) for name, where in TABLES.items()}
+    for file in stored["file"]:
+        file["name"] = _name(file)
     return {"contacts": contacts, **stored}
 
 
 def conversations_of(contacts: Sequence[dict[str, Any]]) -> list[int]:
     """The numbers of all their conversations."""
     return sorted({id for contact in contacts for id in contact["conversations"]})
+
+
+def _name(file: dict[str, Any]) -> str | None:
+    """The file's name, opened where this process has the key."""
+    try:
+        return name_of(file["name"], file["key"])
+    except ConfigurationError:
+        return str(file["name"])
 
 
 async def _rows(connection: AsyncConnection, table: str, where: str, ids: list[int]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from app.conversation.services import Host, Services
 from app.conversation.state import ConversationState
 from app.files.outgoing import About, NotToBeHad, key_of
 from app.files.rows import offer
+from app.files.sealed import name_stored
 from app.files.service import FileService
 from app.files.spool import Spool
 from app.files.store import StorageFailed
@@ -70,7 +71,7 @@ class FilesOut:
                     conversation=state.id,
                     session=state.session.id if state.session else None,
                     position=number,
-                    name=None if endpoint.encrypt else file.name,
+                    name=name_stored(file.name, sealed=endpoint.encrypt),
                     about=about,
                 )
             try:

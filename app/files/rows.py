@@ -10,6 +10,7 @@ import asyncpg
 
 from app.conversation.owned import Owned
 from app.files.outgoing import About
+from app.files.sealed import name_stored
 from app.files.store import new_key
 
 _WANT = """
@@ -98,10 +99,10 @@ async def want(
 ) -> list[FileRow]:
     """A row for each attachment of an event, made unless it is there; in their order.
 
-    Where a file is to be `sealed`, its name isn't kept in the clear either: the journal has it.
+    Where a file is to be `sealed`, its name is too.
     """
     for position, attachment in enumerate(attachments):
-        name = None if sealed else attachment.get("name")
+        name = name_stored(attachment.get("name"), sealed=sealed)
         await holding.fetch(
             _WANT,
             new_key(sealed=sealed),

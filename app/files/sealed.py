@@ -14,6 +14,16 @@ SEALED = ".sealed"
 _PIECE = 64 * 1024
 
 
+def name_stored(name: str | None, *, sealed: bool) -> str | None:
+    """A file's name as its row keeps it: sealed with the file."""
+    return sealer().seal(name)["sealed"] if sealed and name is not None else name
+
+
+def name_of(name: str | None, key: str) -> str | None:
+    """The name of the file with this key. Raises ConfigurationError where no key of ours opens it."""
+    return sealer().open({"sealed": name}) if name is not None and key.endswith(SEALED) else name
+
+
 async def one(content: bytes) -> AsyncIterator[bytes]:
     """Bytes as pieces."""
     yield content

@@ -11,7 +11,7 @@ import structlog
 
 from app.contacts.sealed import identities_of
 from app.database.engine import RECEIVER
-from app.files.sealed import SEALED
+from app.files.sealed import SEALED, name_of
 from app.files.serving import StoredFile
 from app.receiver import inbox
 from app.receiver.gauges import READ
@@ -152,7 +152,9 @@ class Database:
         """The stored file that a URL names so."""
         keys = [f"{number[:2]}/{number}{end}" for end in ("", SEALED)]
         row = await self._do(self._others, lambda connection: connection.fetchrow(FILE, keys))
-        return None if row is None else StoredFile(**dict(row))
+        if row is None:
+            return None
+        return StoredFile(row["key"], name_of(row["name"], row["key"]), row["type"], row["size"])
 
     async def read_gauges(self) -> Mapping[str, Any]:
         """What the database knows of the whole installation: see gauges.py."""

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat, FileUnavailable
 from app.contacts.erase import erase
-from app.contacts.find import Wanted
+from app.contacts.files import write_files
+from app.contacts.find import Wanted, export
 from app.conversation import attachments as module
 from app.conversation.privacy.erasure import erase_what_is_left
 from app.conversation.replay_stored import replay_stored
@@ -306,7 +307,31 @@ async def test_where_everything_is_encrypted_files_and_their_names_are_too(
     assert sent.play.gateway.texts[0] == f"lamp.png {DIGEST}"
     [stored] = sent.objects()
     assert b"picture" not in stored.read_bytes()
-    assert (await sent.row()).name is None
+    assert "lamp" not in (await sent.row()).name
+    stored_of = await export(engine, Wanted(id="ID-0"))
+    (tmp_path / "out").mkdir()
+    assert await write_files(sent.service.store, stored_of["file"], tmp_path / "out") == 1
+    (file,) = stored_of["file"]
+    (written,) = (tmp_path / "out").iterdir()
+    assert (file["name"], file["path"]) == ("lamp.png", str(written))
+    assert written.name == "1-lamp.png" and b"picture" in written.read_bytes()
+    monkeypatch.setenv(VARIABLE, new_key())
+    assert "lamp" not in (await export(engine, Wanted(id="ID-0")))["file"][0]["name"]
+
+
+async def test_an_exported_file_has_a_name_that_stays_in_its_folder(sent: Files8x8, tmp_path: Path) -> None:
+    await sent.sends_picture()
+    await sent.play.work()
+    async with sent.play.engine.begin() as connection:
+        await connection.execute(text("UPDATE file SET name = '../../étc/lamp\n.png'"))
+    files = (await export(sent.play.engine, Wanted(id="ID-0")))["file"]
+    gone = {**files[0], "state": "deleted"}, {**files[0], "key": "00/0000", "id": 2}
+    rows = [*files, *gone]
+    (tmp_path / "out").mkdir()
+    assert await write_files(sent.service.store, rows, tmp_path / "out") == 1
+    assert [row["path"] for row in rows[1:]] == [None, None]
+    (path,) = (tmp_path / "out").iterdir()
+    assert (str(path), path.name) == (rows[0]["path"], "1-.._.._étc_lamp_.png")
 
 
 async def test_names_of_files_are_masked_in_transcripts_as_texts_are(

@@ -20,6 +20,7 @@ from app.conversation.replay_stored import replay_stored
 from app.endpoints import Endpoint
 from app.endpoints_storage import Files
 from app.files.purge import purge
+from app.files.sealed import name_of
 from app.files.service import FileService
 from app.gateway.multipart import Upload
 from app.gateway.outcome import InDoubt, Outcome, Refused, Retry, Sent, Unauthorized
@@ -363,7 +364,7 @@ async def test_where_texts_are_encrypted_files_and_their_names_are(
     await played(play, "hi")
     assert gateway.uploads == [Upload("Menü.pdf", "application/pdf", PDF)]
     [row] = await play.rows("SELECT key, name FROM file")
-    assert row.name is None and row.key.endswith(".sealed")
+    assert row.key.endswith(".sealed") and name_of(row.name, row.key) == "Menü.pdf" != row.name
     [stored] = objects(tmp_path)
     assert PDF[:20] not in stored
 
