@@ -121,11 +121,13 @@ def reload() -> None:
 
 
 @app.command()
-def check() -> None:
+def check(
+    files: Annotated[bool, typer.Option("--files", help="Try the storage of files and ClamAV, too.")] = False,
+) -> None:
     """Check endpoints.yaml, and import and lint its bots."""
     from app.commands import check as command
 
-    raise typer.Exit(command.run())
+    raise typer.Exit(command.run(files=files))
 
 
 @endpoints.callback(invoke_without_command=True)

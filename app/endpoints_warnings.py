@@ -5,11 +5,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+import httpx
+
 from app.conversation.lint_module import BotModule, Function, find
 from app.endpoints import Endpoint, Endpoints
 
 #: Arguments of chat.handover, by place where they may be given by it.
 _PLACES = {"cancel_text": 3, "timeout": 5}
+
+#: ClamAV's limits, where nobody raised them: those of its older versions.
+_CLAMAV = 25 * 1024 * 1024
+#: Hosts of a sandbox beside.
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 Found = tuple[BotModule, ast.Call, str]
 
@@ -20,6 +27,21 @@ def warnings_about(endpoints: Endpoints) -> Iterator[str]:
         for message in _settings(endpoint):
             yield f"{endpoint.name}: warning: {message}"
         yield from _bot(endpoint)
+    if endpoints.files.clamd is not None and endpoints.files.max_size > _CLAMAV:
+        yield (
+            "files: warning: max_size is above ClamAV's own limits, unless StreamMaxLength, MaxFileSize and "
+            "MaxScanSize were raised: what is larger counts as not scanned (with AlertExceedsMax) or as clean"
+        )
+
+
+def without_public_url(endpoints: Endpoints) -> Iterator[str]:
+    """What does not work for users as long as PARLEY_PUBLIC_URL isn't set."""
+    for endpoint in endpoints.endpoints:
+        if httpx.URL(endpoint.eightxeight.base_url).host not in _HERE:
+            yield (
+                f"{endpoint.name}: warning: PARLEY_PUBLIC_URL is not set: URLs of files, as users on SMS and "
+                "bots' steps get them, open on this machine only"
+            )
 
 
 def _settings(endpoint: Endpoint) -> Iterator[str]:

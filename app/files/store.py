@@ -138,7 +138,7 @@ def smaller_folder(key: str) -> str:
 def open_store(files: Files, home: Path) -> FileStore:
     """The store that is configured. Raises ConfigurationError where it can't be one.
 
-    No request is made: a wrong bucket or key is found out by the first file, or by `parley check`.
+    No request is made: a wrong bucket or key is found out by the first file, or by `parley check --files`.
     """
     try:
         return FileStore(_open(files, home))

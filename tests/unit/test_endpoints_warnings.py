@@ -9,7 +9,8 @@ import pytest
 
 from app.endpoints import Endpoints
 from app.endpoints_file import read_endpoints
-from app.endpoints_warnings import warnings_about
+from app.endpoints_storage import Files
+from app.endpoints_warnings import warnings_about, without_public_url
 
 BACK = {"return_assignment": {"id": "2001"}}
 
@@ -131,3 +132,29 @@ def test_only_the_id_is_filled_into_a_transcripts_address(tmp_path: Path, url: s
         f"    handover: {{transcript_url: '{url}'}}\n"
     )
     assert (read_endpoints(path, {})[1] == []) == right
+
+
+def test_files_larger_than_clamav_scans_by_itself_are_named() -> None:
+    endpoints = read_endpoints(Path(__file__).parents[2] / "endpoints.yaml")[0]
+    assert endpoints is not None
+
+    def told(**files: Any) -> list[str]:
+        return list(warnings_about(endpoints.model_copy(update={"files": Files.model_validate(files)})))
+
+    [warning] = told(clamd="clamav:3310", max_size="26MiB")
+    assert "StreamMaxLength" in warning
+    assert told(clamd="clamav:3310", max_size="25MiB") == told(max_size="26MiB") == []
+
+
+def test_without_a_public_url_endpoints_beyond_this_machine_are_named() -> None:
+    endpoints = [
+        {
+            "name": name,
+            "token": f"a-token-of-{name}-long-enough",
+            "flow": "flows.bots.echo:echo",
+            "eightxeight": {"api_key": "eght_0123456789", "base_url": url},
+        }
+        for name, url in (("here", "http://127.0.0.1:8088"), ("there", "https://api.8x8.com"))
+    ]
+    [warning] = without_public_url(Endpoints.model_validate({"endpoints": endpoints}))
+    assert warning.startswith("there: warning: PARLEY_PUBLIC_URL")
