@@ -262,10 +262,3 @@ def test_a_sign_of_several_characters_is_not_parted() -> None:
         assert "".join(parts) == sign * 100
         assert all(len(part) % len(sign) == 0 and 0 < len(part) <= 50 for part in parts)
     assert split("\u200d" * 10, 4)  # nothing but joiners: they are parted all the same
-
-
-def test_the_page_has_a_line_for_every_type_and_a_column_for_every_channel() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert "| said | WebChat | WhatsApp | SMS, Facebook, Viber, RCS, ChatAPI, Email, others |" in page
-    for name in SAID:
-        assert re.search(rf"^\| {name} \|", page, re.M), name
