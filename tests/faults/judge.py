@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from app.sandbox.schema import MessageView, WebhookView
+from tests.faults.arrivals import UNKNOWN, match
 from tests.faults.bots import ROUNDS
-from tests.faults.ledger import Delivery, Ledger
+from tests.faults.ledger import Attempt, Delivery, Event, Ledger
 from tests.faults.troubles import FAULTS, Happened
 
-#: By how much a copy may have become readable before the next attempt began: a reading takes its time. (ns)
-READING = 1_000_000_000
-
-#: How an attempt ended of which nobody knew whether it arrived.
-UNKNOWN = ("in_doubt", "abandoned", None)
+#: A message is looked for from two seconds after its request failed. One that arrives later than that (ns)
+#: may come just after it was looked for; a reading and the next attempt's beginning take their time.
+LATE, READING = 1_900_000_000, 2_500_000_000
+#: A message that waits is handled in its place, unless the one that overtook it was just being handled. (ns)
+HANDLING = 10_000_000_000
+#: Kills after which a step runs again: its result was not stored.
+STOPS_STEPS = ("worker", "second-worker", "both-workers", "postgresql")
 
 
 @dataclass
@@ -42,12 +46,18 @@ def judge(
     messages: Sequence[MessageView],
     ledger: Ledger,
     happened: Sequence[Happened],
+    *,
+    users_wrote: int,
 ) -> Verdict:
-    """Hold everything against everything."""
+    """Hold everything against everything. `users_wrote`: so many messages were given to 8x8."""
     verdict = Verdict()
+    known = sum(message.author_type == "user" for message in messages)
+    if not users_wrote or known != users_wrote:
+        verdict.wrong(f"{users_wrote} messages were written, 8x8 knows {known}")
     _events(verdict, webhooks, ledger)
     _inputs(verdict, messages, ledger)
     _replies(verdict, messages, ledger, happened)
+    _steps(verdict, messages, ledger, happened)
     if ledger.transcript_twice:
         verdict.wrong(f"{ledger.transcript_twice} lines of the transcript are there twice")
     for kind in ("quarantined", "bot_failed", "diverged", "body_mismatch"):
@@ -91,6 +101,9 @@ def _inputs(verdict: Verdict, messages: Sequence[MessageView], ledger: Ledger) -
         for event in given:
             if event.outcome != "input":
                 verdict.wrong(f"{talk}: an input's event ended as {event.outcome}")
+        for number, event in zip(got, given, strict=True):
+            if event.late and not _was_overtaken(event, ledger):
+                verdict.wrong(f"{talk}: message {number} is marked late, but nothing had overtaken it")
         in_time = [number for number, event in zip(got, given, strict=True) if not event.late]
         late += len(got) - len(in_time)
         if in_time != [number for number in numbers if number in in_time]:
@@ -99,6 +112,16 @@ def _inputs(verdict: Verdict, messages: Sequence[MessageView], ledger: Ledger) -
     verdict.count("messages of users", sum(map(len, written.values())))
     verdict.count("given to the bot once", len({each for ids in ledger.inputs.values() for each in ids}))
     verdict.count("of these overtaken on the way and marked late", late)
+
+
+def _was_overtaken(event: Event, ledger: Ledger) -> bool:
+    """Whether a later event of the conversation had been handled when this one came."""
+    return any(
+        other.talk == event.talk
+        and other.at > event.at
+        and 0 < other.processed < min(event.processed, event.received + HANDLING)
+        for other in ledger.events
+    )
 
 
 def _script(verdict: Verdict, talk: str, texts: Sequence[str], deliveries: Sequence[Delivery]) -> None:
@@ -125,84 +148,104 @@ def _replies(
     for message in messages:
         if message.author_type == "bot":
             arrived[message.conversation].append(message)
-    total = once = 0
-    for talk, deliveries in ledger.deliveries.items():
-        total += len(deliveries)
-        for delivery in deliveries:
-            if delivery.status != "sent":
-                verdict.wrong(f"{talk}: reply {delivery.id} ended as {delivery.status} ({delivery.reason})")
-        once += _in_order(verdict, talk, deliveries, arrived[talk], happened)
-    verdict.count("replies", total)
-    verdict.count("replies tried more than once", sum(len(d.attempts) > 1 for d in _all(ledger)))
+    once = 0
+    for talk in sorted({*ledger.deliveries, *arrived}):
+        once += _of_talk(verdict, talk, ledger.deliveries.get(talk, []), arrived[talk], happened)
+    deliveries = [delivery for each in ledger.deliveries.values() for delivery in each]
+    verdict.count("replies", len(deliveries))
+    verdict.count("replies tried more than once", sum(len(each.attempts) > 1 for each in deliveries))
     verdict.count("replies arrived, in order", once)
     verdict.count("arrived twice, could not be excluded", len(verdict.explained))
 
 
-def _all(ledger: Ledger) -> list[Delivery]:
-    return [delivery for deliveries in ledger.deliveries.values() for delivery in deliveries]
-
-
-def _in_order(
+def _of_talk(
     verdict: Verdict,
     talk: str,
     deliveries: Sequence[Delivery],
     arrived: Sequence[MessageView],
     happened: Sequence[Happened],
 ) -> int:
-    """Walk along what arrived; how many replies came in their order."""
-    sent = [delivery for delivery in deliveries if delivery.status == "sent"]
-    place = 0
-    first: dict[int, MessageView] = {}
-    for message in arrived:
-        if place < len(sent) and sent[place].text == message.text:
-            first[sent[place].id] = message
-            place += 1
+    """One conversation's replies; how many of them came in their order."""
+    matched = match(deliveries, arrived)
+    for stranger in matched.strangers:
+        verdict.wrong(f"{talk}: {stranger.text!r} arrived though no attempt explains it")
+    for delivery in matched.empty:
+        verdict.wrong(f"{talk}: an attempt of reply {delivery.id} was answered, but nothing arrived by it")
+    place = {id(message): number for number, message in enumerate(arrived)}
+    newest, once = -1, 0
+    for delivery in deliveries:
+        name = f"{talk}: reply {delivery.id} ({delivery.text!r})"
+        if delivery.status != "sent":
+            verdict.wrong(f"{name} ended as {delivery.status} ({delivery.reason})")
+        copies = matched.copies.get(delivery.id, [])
+        if not copies:
+            verdict.wrong(f"{name} never arrived")
             continue
-        earlier = [each for each in sent[:place] if each.text == message.text and len(each.attempts) > 1]
-        if earlier:
-            _double(verdict, talk, earlier[-1], first[earlier[-1].id], message, happened)
-            continue
-        later = next((i for i in range(place, len(sent)) if sent[i].text == message.text), None)
-        if later is None:
-            verdict.wrong(f"{talk}: {message.text!r} arrived though it was sent once, before")
-            continue
-        for missing in sent[place:later]:
-            verdict.wrong(f"{talk}: {missing.text!r} (reply {missing.id}) did not arrive in its place")
-        first[sent[later].id] = message
-        place = later + 1
-    for missing in sent[place:]:
-        verdict.wrong(f"{talk}: {missing.text!r} (reply {missing.id}) never arrived")
-    return len(first)
+        first = place[id(copies[0][1])]
+        if first < newest:
+            verdict.wrong(f"{name} arrived before one that was said earlier")
+        else:
+            once += 1
+        newest = max(newest, first)
+        for brought, again in pairwise(copies):
+            _double(verdict, name, delivery, brought, again, happened)
+    return once
 
 
 def _double(
     verdict: Verdict,
-    talk: str,
+    name: str,
     delivery: Delivery,
-    copy: MessageView,
-    again: MessageView,
+    first: tuple[Attempt, MessageView],
+    second: tuple[Attempt, MessageView],
     happened: Sequence[Happened],
 ) -> None:
-    """A reply came twice: was there a way to know, before it was sent again, that it had arrived?"""
-    what = f"{talk}: reply {delivery.id} ({delivery.text!r}) arrived twice"
-    attempts = delivery.attempts
-    if all(attempt.outcome not in UNKNOWN for attempt in attempts[:-1]):
-        outcomes = [attempt.outcome for attempt in attempts]
-        verdict.wrong(f"{what} though no attempt was in doubt: {outcomes}")
-        return
-    # The attempt that made the second copy is the last one that began before it arrived.
-    begun = [attempt.started for attempt in attempts if attempt.started < again.arrived_ns]
-    second = begun[-1] if begun else again.arrived_ns
-    readable = copy.arrived_ns + hidden(copy.arrived_ns, happened)
+    """A reply came twice: was there a way to know, before it was sent again, that it had arrived?
+
+    There was none where the list of messages was made to show it late, and where it arrived while it was
+    being looked for, or after: so long after its own request that nobody waited for it.
+    """
+    (own, copy), (attempt, again) = first, second
     behind = (again.arrived_ns - copy.arrived_ns) / 1e9
-    if readable > second - READING or len(begun) < 2:
+    readable = copy.arrived_ns + hidden(copy.arrived_ns, happened)
+    if readable == copy.arrived_ns and copy.arrived_ns - own.started > LATE:
+        readable += READING
+    said = f"{name} arrived twice, {behind:.1f} s apart"
+    outcomes = [each.outcome for each in delivery.attempts]
+    if all(each not in UNKNOWN for each in outcomes[:-1]):
+        verdict.wrong(f"{said} though no attempt was in doubt: {outcomes}")
+    elif readable > attempt.started:
+        ahead = (readable - attempt.started) / 1e9
         verdict.explained.append(
-            f"{what}, {behind:.1f} s apart: the first copy could be read only "
-            f"{(readable - second) / 1e9:.1f} s after the next attempt had begun"
+            f"{said}: the first copy could be read only {ahead:.1f} s after the next attempt had begun"
         )
     else:
-        outcomes = [attempt.outcome for attempt in attempts]
-        verdict.wrong(f"{what}, {behind:.1f} s apart, though the first could be read in time: {outcomes}")
+        verdict.wrong(f"{said}, though the first could be read in time: {outcomes}")
+
+
+def _steps(
+    verdict: Verdict, messages: Sequence[MessageView], ledger: Ledger, happened: Sequence[Happened]
+) -> None:
+    """A step ran for each message that asked for one, again only after a crash, always with the same key."""
+    wanted = {
+        (message.text or "").split()[0]
+        for message in messages
+        if message.author_type == "user" and "step" in (message.text or "").split()
+    }
+    crashes = sum(each.hits for each in happened if each.name in STOPS_STEPS)
+    keys: dict[str, list[str]] = defaultdict(list)
+    for line in ledger.steps:
+        number, key = line.split(maxsplit=1)
+        keys[number].append(key)
+    for number in sorted(wanted - set(keys), key=int):
+        verdict.wrong(f"the step of message {number} never ran")
+    for number in sorted(set(keys) - wanted, key=int):
+        verdict.wrong(f"a step ran for message {number}, which asked for none")
+    for number, used in keys.items():
+        if len(set(used)) > 1:
+            verdict.wrong(f"the step of message {number} ran with {len(set(used))} different keys")
+        if len(used) > 1 + crashes:
+            verdict.wrong(f"the step of message {number} ran {len(used)} times, with {crashes} crashes")
 
 
 def hidden(arrived: int, happened: Sequence[Happened]) -> int:

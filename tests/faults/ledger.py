@@ -18,6 +18,9 @@ _OPEN = """
 _EVENTS = """
     SELECT e.id, e.event_id, e.type, e.outcome, e.processed_at IS NOT NULL AS handled, e.late,
            c.external_id AS talk,
+           (extract(epoch FROM e.at) * 1e9)::bigint AS at,
+           (extract(epoch FROM e.received_at) * 1e9)::bigint AS received,
+           COALESCE((extract(epoch FROM e.processed_at) * 1e9)::bigint, 0) AS processed,
            e.payload->'data'->>'text' AS text, e.payload->'data'->>'isEcho' = 'true' AS echo
     FROM event e LEFT JOIN conversation c ON c.id = e.conversation_id ORDER BY e.id
 """
@@ -37,7 +40,8 @@ _DELIVERIES = """
 """
 
 _ATTEMPTS = """
-    SELECT delivery_id, outcome, (extract(epoch FROM started_at) * 1e9)::bigint AS started
+    SELECT delivery_id, outcome, (extract(epoch FROM started_at) * 1e9)::bigint AS started,
+           (extract(epoch FROM finished_at) * 1e9)::bigint AS finished
     FROM delivery_attempt ORDER BY delivery_id, number
 """
 
@@ -54,7 +58,10 @@ _TWICE = """
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A stored webhook. `text` is a user's or the bot's own words, where it is a message."""
+    """A stored webhook. `text` is a user's or the bot's own words, where it is a message.
+
+    `at` is its own time, then when it was received and handled: ns since 1970, 0 if not yet.
+    """
 
     id: int
     event_id: str
@@ -65,6 +72,9 @@ class Event:
     talk: str | None
     text: str | None
     echo: bool
+    at: int = 0
+    received: int = 0
+    processed: int = 0
 
     @property
     def is_input(self) -> bool:
@@ -74,10 +84,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request of a delivery; when it was begun, in ns since 1970."""
+    """One request of a delivery; when it was begun and over, in ns since 1970."""
 
     outcome: str | None
     started: int
+    finished: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,8 @@ class Ledger:
     transcript_twice: int = 0
     incidents: dict[str, int] = field(default_factory=dict)
     claims: int = 0
+    steps: list[str] = field(default_factory=list)
+    """A line for each time a step ran: the message's number and the step's key."""
 
 
 async def quiet(stage: Stage, *, within: float) -> int:
@@ -120,7 +133,7 @@ async def read(stage: Stage) -> Ledger:
     """The ledger as it is now."""
     attempts: dict[int, list[Attempt]] = defaultdict(list)
     for row in await stage.rows(_ATTEMPTS):
-        attempts[row["delivery_id"]].append(Attempt(row["outcome"], row["started"]))
+        attempts[row["delivery_id"]].append(Attempt(row["outcome"], row["started"], row["finished"]))
     ledger = Ledger()
     for row in await stage.rows(_EVENTS):
         ledger.events.append(Event(**{**row, "echo": bool(row["echo"])}))
@@ -133,5 +146,6 @@ async def read(stage: Stage) -> Ledger:
     ledger.transcript_twice = (await stage.rows(_TWICE))[0][0]
     for row in await stage.rows("SELECT kind, count(*) AS number FROM incident GROUP BY kind"):
         ledger.incidents[row["kind"]] = row["number"]
+    ledger.steps = stage.steps.read_text().splitlines() if stage.steps.exists() else []
     ledger.claims = (await stage.rows("SELECT COALESCE(sum(epoch), 0) FROM conversation"))[0][0]
     return ledger

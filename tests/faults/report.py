@@ -28,6 +28,8 @@ def table(result: Result) -> list[str]:
         "| --- | ---: | ---: | ---: |",
         *_troubles(result),
     ]
+    if result.unmet:
+        lines += ["", f"Met nothing: {', '.join(result.unmet)}."]
     if verdict.explained:
         lines += ["", "Arrived twice, which could not be excluded:", *(f"- {e}" for e in verdict.explained)]
     if verdict.violations:

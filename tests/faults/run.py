@@ -17,7 +17,7 @@ from tests.faults import ledger as ledgers
 from tests.faults.judge import Verdict, judge
 from tests.faults.ledger import Ledger
 from tests.faults.stage import Stage, stage
-from tests.faults.troubles import Happened, Troubles
+from tests.faults.troubles import FAULTS, Happened, Troubles
 from tests.faults.users import Users, Watch
 
 
@@ -49,6 +49,12 @@ class Result:
     claims: int
     drained: float
     """Seconds from the last trouble until nothing was left to do."""
+
+    @property
+    def unmet(self) -> list[str]:
+        """Faults that were on and met nothing, each time."""
+        met = {each.name for each in self.happened if each.hits}
+        return sorted({each.name for each in self.happened if each.name in FAULTS} - met)
 
 
 async def run(plan: Plan, *, say: Callable[[str], None], keep: Path | None = None) -> Result:
@@ -95,22 +101,23 @@ async def play(scene: Stage, plan: Plan, say: Callable[[str], None]) -> Result:
     await ledgers.quiet(scene, within=20.0)
     ledger = await ledgers.read(scene)
     messages = await watch.messages()
-    verdict = judge(list(watch.webhooks.values()), messages, ledger, troubles.happened)
+    verdict = judge(
+        list(watch.webhooks.values()), messages, ledger, troubles.happened, users_wrote=users.written
+    )
     if left or not settled:
         verdict.wrong(f"after {plan.patience:.0f} s {left} things are left to do; all events out: {settled}")
-    return _result(plan, scene, verdict, ledger, troubles.happened, _answers(messages), drained)
+    return _result(plan, verdict, ledger, troubles.happened, _answers(messages), drained)
 
 
 def _result(
     plan: Plan,
-    scene: Stage,
     verdict: Verdict,
     ledger: Ledger,
     happened: list[Happened],
     answers: list[tuple[int, int]],
     drained: float,
 ) -> Result:
-    lines = scene.steps.read_text().splitlines() if scene.steps.exists() else []
+    lines = ledger.steps
     back: dict[str, list[float]] = {}
     for each in happened:
         after = [answered for asked, answered in answers if asked >= each.begun]

@@ -31,6 +31,9 @@ SECOND_BACK = 2.0
 #: to start processes, nothing would ever run for long enough to be met in the middle of its work.
 BACK_WITHIN = 30.0
 
+#: Seconds that a fault which met nothing yet stays on at most: the part that it needs may just be down.
+MEETS_WITHIN = 45.0
+
 _SEND: faults.Operation = "send_message"
 
 
@@ -140,12 +143,22 @@ class Troubles:
         if name in ROTATING:
             await self.stage.sandbox(calls.rotate_key())
             hits = 1
-        added = {(await self.stage.sandbox(calls.add_fault(_timed(each, seconds)))).id for each in together}
+        most = max(seconds, MEETS_WITHIN)
+        added = {(await self.stage.sandbox(calls.add_fault(_timed(each, most)))).id for each in together}
+        begun = time.monotonic()
         await asyncio.sleep(seconds)
-        views = (await self.stage.sandbox(calls.faults())).faults
+        met = hits + await self._hits(added)
+        while not met and time.monotonic() < begun + MEETS_WITHIN:
+            await asyncio.sleep(0.5)
+            met = hits + await self._hits(added)
         for number in added:
             await self.stage.sandbox(calls.remove_fault(number))
-        return hits + sum(view.hits for view in views if view.id in added)
+        return met
+
+    async def _hits(self, added: set[str]) -> int:
+        """How often these faults met something."""
+        views = (await self.stage.sandbox(calls.faults())).faults
+        return sum(view.hits for view in views if view.id in added)
 
 
 def _timed(fault: AnyFault, seconds: float) -> AnyFault:

@@ -34,19 +34,19 @@ class Users:
             await self._new()
 
     async def write(self, until: float) -> None:
-        """Write until that time (monotonic seconds), whatever is answered."""
+        """Write until that time (monotonic seconds), whatever is answered.
+
+        Raises what the sandbox refuses, as a group.
+        """
         begun, first = time.monotonic(), self.written
-        under_way: set[asyncio.Task[None]] = set()
-        while time.monotonic() < until:
-            due = begun + (self.written - first) / self.rate
-            await asyncio.sleep(max(due - time.monotonic(), 0))
-            self.written += 1
-            if self.written % NEW_EVERY == 0:
-                await self._new()
-            task = asyncio.create_task(self._say(self.rng.choice(self.talks), self.written))
-            under_way.add(task)
-            task.add_done_callback(under_way.discard)
-        await asyncio.gather(*under_way)
+        async with asyncio.TaskGroup() as under_way:
+            while time.monotonic() < until:
+                due = begun + (self.written - first) / self.rate
+                await asyncio.sleep(max(due - time.monotonic(), 0))
+                self.written += 1
+                if self.written % NEW_EVERY == 0:
+                    await self._new()
+                under_way.create_task(self._say(self.rng.choice(self.talks), self.written))
 
     async def _new(self) -> None:
         tenant = f"faults-{ENDPOINTS[len(self.talks) % len(ENDPOINTS)]}"
