@@ -231,7 +231,8 @@ class Scene:
 
     async def claim(self) -> ConversationState | None:
         """Claim what is due, as a worker that has just started."""
-        async with self.engine.begin() as connection:
+        engine = self.services.engine
+        async with engine.begin() as connection:
             if not self.worker:
                 self.worker = await claims.register(
                     connection, host="here", pid=1, started=0.0, lease=timedelta(seconds=60)
@@ -239,7 +240,7 @@ class Scene:
             found = await claims.claim(connection, self.worker, {self.endpoint: 1}, [])
         if not found:
             return None
-        async with self.engine.begin() as connection:
+        async with engine.begin() as connection:
             self.state = await load(
                 connection,
                 found[0].conversation_id,

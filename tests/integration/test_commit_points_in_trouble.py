@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat, call
 from app.gateway.outcome import InDoubt, Retry, Sent
+from tests.integration.crashing import settled, worked
 from tests.integration.scene import Scene
-from tests.integration.test_commit_points import (
-    check_every_point,
-    goes_over,
-    look_up,
-    post,
-    settled,
-    talks,
-    worked,
-)
+from tests.integration.test_commit_points import check_every_point, goes_over, look_up, post, talks
 from tests.integration.test_handovers import QUEUED
+
+pytestmark = pytest.mark.timeout(300)
 
 LOST = InDoubt(None, "ReadTimeout")
 

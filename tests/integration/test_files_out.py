@@ -6,14 +6,14 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from pydantic import ByteSize
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import BotError, Chat, File
-from app.conversation import owned, services
+from app.conversation import services
 from app.conversation.driver import Bot
 from app.conversation.privacy.erasure import erase_what_is_left
 from app.conversation.replay_stored import replay_stored
@@ -27,8 +27,8 @@ from app.gateway.outcome import InDoubt, Outcome, Refused, Retry, Sent, Unauthor
 from app.sealing import VARIABLE, new_key
 from app.settings import Settings
 from tests.file_server import Served, serving
+from tests.integration.crashing import Point, crashing, empty, points, settled
 from tests.integration.scene import PlayedGateway, Scene, scene
-from tests.integration.test_commit_points import CrashingEngine, settled
 from tests.integration.test_rich_messages import channel_is
 
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 100
@@ -260,37 +260,31 @@ async def test_an_upload_that_is_not_authorised_pauses_the_endpoint(
 async def test_after_a_crash_at_any_commit_the_user_has_the_file_once_and_it_is_stored_once(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
-    async def run(home: Path, target: int | None, after: bool) -> tuple[Taking, list[str], int, int]:
-        async with engine.begin() as connection:
-            tables = "contact, conversation, event, worker, incident, endpoint_state, session_run, file"
-            await connection.exec_driver_sql(f"TRUNCATE {tables} CASCADE")
-        crashing = CrashingEngine(engine)
+    async def run(home: Path, point: Point | None) -> tuple[Taking, list[str], int, int]:
+        await empty(engine)
         play, gateway = opened(engine, says_bytes, home)
-        play.services.engine = cast(AsyncEngine, crashing)
-        crashing.target, crashing.after = target, after
-        with pytest.MonkeyPatch.context() as seam:
-            seam.setattr(owned, "transaction", CrashingEngine.begin_directly)
+        with crashing(play, point) as counting:
             await play.says("hi")
             await settled(play)
         rows = await play.value("SELECT count(*) FROM file")
-        return gateway, await play.statuses(), rows, crashing.count
+        return gateway, await play.statuses(), rows, counting.count
 
-    whole, _, _, points = await run(tmp_path / "whole", None, False)
+    whole, _, _, count = await run(tmp_path / "whole", None)
     doubled = []
-    for point in range(1, points + 1):
-        for after in (False, True):
-            home = tmp_path / f"{point}-{after}"
-            gateway, statuses, rows, _ = await run(home, point, after)
-            where = f"a crash {'after' if after else 'before'} commit {point} of {points}"
-            assert statuses == ["sent"], where
-            assert gateway.texts == ["The menu."], where
-            assert gateway.sent[-1] == ("The menu.", [{"id": f"attachment-{len(gateway.uploads)}"}]), where
-            assert (objects(home), rows) == ([PDF], 1), where
-            if len(gateway.uploads) > 1:
-                doubled.append((point, after))
+    for number, point in enumerate(points(count)):
+        home = tmp_path / str(number)
+        gateway, statuses, rows, _ = await run(home, point)
+        where = f"{point} of {count}"
+        assert statuses == ["sent"], where
+        assert gateway.texts == ["The menu."], where
+        assert gateway.sent[-1] == ("The menu.", [{"id": f"attachment-{len(gateway.uploads)}"}]), where
+        assert (objects(home), rows) == ([PDF], 1), where
+        if len(gateway.uploads) > 1:
+            doubled.append(point)
     assert len(whole.uploads) == 1
-    assert len(doubled) <= 1, "8x8's id is lost with that commit alone that would have kept it"
-    assert all(not after for _, after in doubled)
+    lost = {point.number for point in doubled if point.again is None}
+    assert len(lost) <= 1, "8x8's id is lost with that commit alone that would have kept it"
+    assert all(not point.after for point in doubled if point.again is None)
 
 
 async def test_where_no_files_are_shown_a_link_to_it_is_in_the_text(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from app.bot import Chat
 from tests.integration.scene import scene as worker_scene
@@ -65,6 +67,15 @@ raw_headers = st.lists(
     ),
     max_size=4,
 )
+
+
+@pytest.fixture(autouse=True)
+def no_errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing that an outsider sends is an error of ours, nor of the server's."""
+    with capture_logs() as lines:
+        yield
+    assert not [line for line in lines if line["log_level"] in ("error", "critical") or "exc_info" in line]
+    assert not [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
 
 
 @pytest.fixture
