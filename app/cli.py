@@ -96,7 +96,7 @@ def play_scenarios(
     ] = None,
     url: Annotated[Optional[str], typer.Option(help="The sandbox; else the one on this machine.")] = None,  # noqa: UP045
     junit: Annotated[Optional[Path], typer.Option(help="Write JUnit's XML there too.")] = None,  # noqa: UP045
-    wait: Annotated[float, typer.Option(help="Seconds to wait for the sandbox to be there.")] = 0.0,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for sandbox and bots to be there.")] = 0.0,
 ) -> None:
     """Play scripted conversations against a bot; the exit code is 1 when one fails."""
     from app.commands import sandbox_play as command

@@ -104,6 +104,7 @@ def _serve(
     config = SandboxConfig(
         tenants=tenants,
         base_url=f"http://{_reachable(host)}:{port}",
+        host=host,
         data=settings.home.expanduser().absolute() / "sandbox",
     )
     try:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 
+from app.commands import waiting
 from app.commands.common import read_settings
 from app.errors import ConfigurationError
-from app.sandbox import calls
 from app.sandbox.client import SandboxClient
 from app.sandbox.scenario import report
 from app.sandbox.scenario.player import Played, play
@@ -24,9 +24,11 @@ def run(
     """Play each file in turn and print how it went. Returns 0 when all pass, 1 when one fails.
 
     Raises ConfigurationError for files that are wrong, an endpoint that is none of the sandbox's, and when
-    no sandbox answers within `wait` seconds.
+    `wait` seconds (where there are any) don't bring sandbox, endpoints and a worker of this machine.
     """
-    base_url = url or f"http://127.0.0.1:{read_settings().sandbox_port}"
+    settings = read_settings()
+    base_url = url or f"http://127.0.0.1:{settings.sandbox_port}"
+    deadline = time.monotonic() + wait
     try:
         scenarios = [read(path) for path in files]
     except ScenarioError as error:
@@ -34,8 +36,12 @@ def run(
     all_played: list[Played] = []
     with SandboxClient(base_url) as sandbox:
         try:
-            tenants = _tenants(sandbox, wait)
+            tenants = waiting.for_sandbox(sandbox, deadline)
             chosen = [_tenant(tenants, endpoint or each.scenario.endpoint) for each in scenarios]
+            if wait:
+                waiting.for_endpoints(sandbox, dict.fromkeys(chosen), deadline)
+                if url is None:
+                    waiting.for_worker(settings, deadline)
             for each, tenant in zip(scenarios, chosen, strict=True):
                 all_played.append(play(sandbox, each, tenant))
                 print("\n".join(report.lines(all_played[-1])), flush=True)  # noqa: T201
@@ -45,17 +51,6 @@ def run(
     if junit is not None:
         report.write_junit(junit, all_played)
     return 1 if any(played.failure for played in all_played) else 0
-
-
-def _tenants(sandbox: SandboxClient, wait: float) -> list[TenantView]:
-    deadline = time.monotonic() + wait
-    while True:
-        try:
-            return sandbox(calls.tenants()).tenants
-        except httpx.HTTPError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(0.2)
 
 
 def _tenant(tenants: list[TenantView], name: str | None) -> str:

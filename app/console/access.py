@@ -15,9 +15,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from litestar import Request
 from litestar.middleware.session.base import SessionMiddleware
@@ -26,6 +24,7 @@ from litestar.types import ASGIApp
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.access.tokens import find_reader
+from app.loopback import is_loopback, names_loopback
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -142,16 +141,8 @@ class Access:
 
     def _from_here(self, request: AnyRequest) -> bool:
         passed_on = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
-        named = urlsplit(f"//{request.headers.get('host', '')}").hostname
         client = request.client.host if request.client else ""
-        return not passed_on and _is_loopback(client) and (named == "localhost" or _is_loopback(named or ""))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return not passed_on and is_loopback(client) and names_loopback(request.headers.get("host"))
 
 
 def _digest(text: str) -> bytes:

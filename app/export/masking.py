@@ -1,8 +1,9 @@
 """Placeholders for what tells who somebody is, the same one for the same thing throughout.
 
 What is found: the contact's own name, e-mail address, telephone number, company and ids wherever they are
-mentioned; and any e-mail address, telephone number or string of six digits or more. A name that the contact
-profile doesn't hold isn't found.
+mentioned; and any e-mail address, telephone number or string of six digits or more, letters around it or not
+(IBANs, references). A name that the contact profile doesn't hold isn't found. Dates stay, also a date of
+birth: what a bot says of a day has to fit it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from itertools import cycle
 from typing import Any
 
 _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
-_DIGITS = re.compile(r"(?<![\w.])\+?\(?\d(?:[ \-./()]{0,2}\d){5,}(?![\w])")
+#: Digits that may be in groups, an IBAN's country before them; or in one run, whatever stands around it.
+_DIGITS = re.compile(r"(?<![\w.])(?:[A-Za-z]{2}(?=\d{2} ?\d{4}))?\+?\(?\d(?:[ \-./()]{0,2}\d){5,}|\d{6,}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}")
 _NAMES = ("Alex", "Example", "Robin", "Sample", "Kim", "Placeholder")
 _FREE_TEXT = {

@@ -1,6 +1,6 @@
 """The sandbox as an ASGI application."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from app.loopback import is_loopback, names_loopback
 from app.sandbox.config import SandboxConfig
 from app.sandbox.control import admin, again, agent, conversations, faults, logs, raw, stream, user
 from app.sandbox.desk import NotPossible
@@ -70,7 +71,7 @@ def create_app(
             HTTPException: _http_error,
             Exception: _unexpected,
         },
-        before_request=_same_origin,
+        before_request=_own_pages_only(config.host),
         on_shutdown=[world.close],
         lifespan=[lambda _: beside(world)] if beside is not None else [],
         openapi_config=OpenAPIConfig(
@@ -85,11 +86,20 @@ def create_app(
     return Gate(litestar, world)
 
 
-async def _same_origin(request: AnyRequest) -> None:
-    """Refuse other sites' pages: the control API has no key and listens on the user's own machine."""
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise PermissionDeniedException("requests from other sites are refused")
+def _own_pages_only(listens_on: str) -> Callable[[AnyRequest], Awaitable[None]]:
+    """Refuse other sites' pages: the control API has no key and listens on the user's own machine.
+
+    Nor may they reach it by a name of theirs that leads here, where Origin and Host are the same.
+    """
+
+    async def check(request: AnyRequest) -> None:
+        origin, host = request.headers.get("origin"), request.headers.get("host")
+        if origin is not None and urlsplit(origin).netloc != host:
+            raise PermissionDeniedException("requests from other sites are refused")
+        if is_loopback(listens_on) and not names_loopback(host):
+            raise PermissionDeniedException("the sandbox is asked by a name that is not this machine's")
+
+    return check
 
 
 def _not_possible(_: AnyRequest, error: NotPossible) -> Response[dict[str, object]]:

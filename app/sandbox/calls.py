@@ -65,6 +65,11 @@ def put_tenant(
     return Call(schema.TenantView, "PUT", f"{API}/tenants/{tenant}", body)
 
 
+def verify(tenant: str) -> Call[schema.Verified]:
+    """Whether the tenant's webhooks answer."""
+    return _post(schema.Verified, f"{API}/tenants/{tenant}/verify")
+
+
 def start(
     *,
     tenant: str | None = None,

@@ -58,10 +58,14 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SandboxConfig:
-    """A whole sandbox. `base_url` is what links to files begin with; `data` keeps the signing key."""
+    """A whole sandbox. `base_url` is what links to files begin with; `data` keeps the signing key.
+
+    `host` is the address it listens on: on a loopback one it answers only who names it so.
+    """
 
     tenants: list[TenantConfig]
     base_url: str = "http://127.0.0.1:8088"
+    host: str = "127.0.0.1"
     data: Path | None = None
     limits: Limits = field(default_factory=Limits)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

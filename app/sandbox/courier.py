@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from app.sandbox import events
 from app.sandbox.config import Limits, RetryPolicy
 from app.sandbox.faultbook import FaultBook
 from app.sandbox.faults import (
@@ -210,6 +211,11 @@ class Courier:
         record.attempts.append(Attempt(stamp.retry, stamp.transmission_time, status, error, duration))
         self._signals.wake(record.event_id)
         return status is not None and 200 <= status < 300
+
+    async def verify(self, url: str) -> int:
+        """Send an unsigned WEB_HOOK_VERIFY there; the status answered. Raises PostFailed."""
+        headers = {"content-type": "application/json"}
+        return await self.poster.post(url, headers, events.encode(events.VERIFY), self._retry.timeout)
 
     def _stranger_key(self) -> SigningKey:
         """A key with the published key's id that isn't it."""

@@ -102,5 +102,5 @@ class Customer:
             return
         script = self._store.tenants[conversation.tenant].script
         conversation.assignment = {"type": "script", "id": script}
-        conversation.participants[conversation.user_id].removed = False
+        self._gateway.take_in(conversation, "user", conversation.user_id)
         self._gateway.activate(conversation)

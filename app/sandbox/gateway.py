@@ -66,7 +66,7 @@ class Gateway:
             conversation.user = _marked_as_test(user)
         conversation.assignment = assignment or {"type": "script", "id": tenant.script}
         self._store.add_conversation(conversation)
-        self._join(conversation, "user", conversation.user_id)
+        self.take_in(conversation, "user", conversation.user_id)
         for message in history or ():
             self._keep(conversation, message)
         if announce:
@@ -79,7 +79,7 @@ class Gateway:
         number = f"int-{now_ms():x}-{new_id()}-chat-00-{conversation.tenant}"
         conversation.interactions.append(Interaction(number, now_ms()))
         conversation.state = "active"
-        self._join(conversation, BOT_ID, BOT_ID)
+        self.take_in(conversation, BOT_ID, BOT_ID)
         self._enter_queue(conversation, announce=announce)
 
     def end(self, conversation: Conversation) -> None:
@@ -130,7 +130,7 @@ class Gateway:
 
     def joined(self, conversation: Conversation, member: str, member_id: str) -> str:
         """Somebody joined: noted and told."""
-        self._join(conversation, member, member_id)
+        self.take_in(conversation, member, member_id)
         data = events.members_changed(member, "joined", member_id)
         return self.tell(conversation, "MEMBERS_CHANGED", data)
 
@@ -195,7 +195,8 @@ class Gateway:
         self._signals.wake(conversation.id)
         return message
 
-    def _join(self, conversation: Conversation, member: str, member_id: str) -> None:
+    def take_in(self, conversation: Conversation, member: str, member_id: str) -> None:
+        """Note that somebody takes part, for the first time or again; nobody is told."""
         participant = conversation.participants.setdefault(member_id, Participant(member_id, member))
         participant.removed = False
 

@@ -36,6 +36,7 @@ def run(
     config = SandboxConfig(
         tenants=[TenantConfig(tenant, api_key, webhooks=webhooks)],
         base_url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
+        host=host,
         data=data,
     )
     listening = listen(host, port)

@@ -364,6 +364,13 @@ class TenantView(msgspec.Struct):
     webhooks: dict[str, str]
 
 
+class Verified(msgspec.Struct):
+    """Whether all webhooks of a tenant answer a WEB_HOOK_VERIFY, and the first reason why not."""
+
+    verified: bool
+    reason: str = ""
+
+
 class Tenants(msgspec.Struct):
     """All tenants."""
 

@@ -63,7 +63,7 @@ def running(config: SandboxConfig, *, host: str = "127.0.0.1", port: int = 0) ->
     """A sandbox served in a thread, on a free port unless one is named. Yields its base URL."""
     listening = listen(host, port)
     base_url = f"http://{host}:{listening.getsockname()[1]}"
-    server = make_server(create_app(replace(config, base_url=base_url)))
+    server = make_server(create_app(replace(config, base_url=base_url, host=host)))
     thread = threading.Thread(target=server.run, args=([listening],), name="sandbox", daemon=True)
     thread.start()
     try:

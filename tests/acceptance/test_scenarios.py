@@ -23,6 +23,21 @@ def test_an_example_passes(parley: Parley, path: Path) -> None:
     assert done.stdout.endswith("1 passed, 0 failed\n")
 
 
+def test_the_two_lines_of_ci(tmp_path: Path) -> None:
+    """`parley up &`, then `play --wait`, with less patience than a worker needs to start."""
+    scenario = tmp_path / "impatient.yaml"
+    scenario.write_text(
+        "endpoint: echo\npatience: 1.5\nsteps: [{user: Good morning}, {bot: 'You said: Good morning'}]\n"
+    )
+    parley = Parley(tmp_path / "up")
+    try:
+        parley.start()
+        done = parley.run("sandbox", "play", "--wait", "110", str(scenario))
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        parley.kill_everything()
+
+
 def test_a_stored_conversation_can_be_played_again(parley: Parley, tmp_path: Path) -> None:
     """Until something is left out of it: then it fails."""
     handover = FOLDER / "orders_handover.yaml"

@@ -151,6 +151,30 @@ def test_no_address_and_no_long_number_survives(text: str, address: str, number:
     assert "lovelace" not in masked.lower()
 
 
+@pytest.mark.parametrize(
+    ("said", "masked"),
+    [
+        ("IBAN DE89370400440532013000", "IBAN DE50000000000000000001"),
+        ("de89 3704 0044 0532 0130 00, please", "de50 0000 0000 0000 0000 01, please"),
+        ("NL91ABNA0417164300", "NL91ABNA5000000001"),
+        ("REF123456 and 123456x", "REF500001 and 500001x"),
+        ("+49 (30) 123-4567", "+50 (00) 000-0001"),
+        (
+            "born 1990-12-31 or 31.12.1990, at 1990-12-31T10:00",
+            "born 1990-12-31 or 31.12.1990, at 1990-12-31T10:00",
+        ),
+        ("A-1001, Q1 2024, 99999", "A-1001, Q1 2024, 99999"),
+    ],
+)
+def test_digits_are_masked_also_between_letters_but_dates_stay(said: str, masked: str) -> None:
+    assert Mask(ADA).text(said) == masked
+
+
+def test_an_iban_is_the_same_one_in_groups_and_without() -> None:
+    mask = Mask(ADA)
+    assert mask.text("DE89 3704 0044 0532 0130 00").replace(" ", "") == mask.text("DE89370400440532013000")
+
+
 def test_a_short_name_does_not_mask_other_words() -> None:
     assert Mask({"name": "An Li"}).text("An and Li met an analyst") == "Alex and Example met an analyst"
 

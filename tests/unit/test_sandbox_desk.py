@@ -151,6 +151,30 @@ def test_a_user_who_leaves_or_an_idle_end_closes_the_interaction(bench: Bench) -
     assert story(bench) == ["CONVERSATION_UPDATE idle"]
 
 
+def test_a_user_whose_id_a_bot_has_changed_can_write_again(bench: Bench) -> None:
+    conversation = bench.start()
+    assert bench.http.patch(path(conversation), json={"user": {"userId": "other"}}).status_code == 202
+    bench.control(calls.idle(conversation.id))
+    bench.settle()
+    bench.sink.hooks.clear()
+    bench.control(calls.say(conversation.id, "Hello again"))
+    assert story(bench) == ["CONVERSATION_UPDATE active", "MESSAGE Hello again"]
+    everybody = bench.http.get(path(conversation, "participants")).json()["_embedded"]["participants"]
+    assert "other" in [each["id"] for each in everybody]
+
+
+@pytest.mark.parametrize(
+    "user", [{"additionalProperties": [{"k": 1}]}, {"additionalProperties": "x"}, {"name": 7}]
+)
+def test_a_user_that_the_gateway_would_refuse_starts_no_conversation(
+    bench: Bench, user: dict[str, Any]
+) -> None:
+    with pytest.raises(ControlError) as refused:
+        bench.control(calls.start(user=user))
+    assert refused.value.status == 400
+    assert bench.control(calls.conversations()).conversations == []
+
+
 def test_what_no_agent_can_do_is_refused(bench: Bench) -> None:
     conversation = bench.start()
     impossible: list[calls.Call[Any]] = [

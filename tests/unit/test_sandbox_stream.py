@@ -15,6 +15,7 @@ from app.sandbox.config import SandboxConfig, TenantConfig
 from app.sandbox.faults import RestDelay
 from app.sandbox.feed import MOST_WAITING, Change, Watcher
 from app.sandbox.page.handlers import FOLDER, TYPES
+from app.sandbox.server import running
 from app.sandbox.world import World
 from tests.sandbox_bench import Bench, bench_running, path
 
@@ -119,6 +120,29 @@ def test_the_page_is_served_with_a_strict_policy_and_needs_nothing_from_elsewher
 def test_other_sites_may_not_use_the_stream(bench: Bench) -> None:
     headers = {"origin": "http://evil.example"}
     assert httpx.get(f"{bench.url}/sandbox/api/stream", headers=headers, trust_env=False).status_code == 403
+
+
+def test_a_name_that_somebody_else_made_lead_here_is_refused(bench: Bench) -> None:
+    """Where Origin and Host are the same only the name tells that the page is another site's."""
+    reset = f"{bench.url}/sandbox/api/reset"
+    port = bench.url.rpartition(":")[2]
+    for host, status in (
+        (f"evil.example:{port}", 403),
+        (f"127.0.0.1.evil.example:{port}", 403),
+        ("", 403),
+        (f"localhost:{port}", 201),
+        (f"127.0.0.1:{port}", 201),
+        (f"[::1]:{port}", 201),
+    ):
+        headers = {"host": host, "origin": f"http://{host}"}
+        assert httpx.post(reset, headers=headers, trust_env=False).status_code == status, host
+
+
+def test_who_listens_for_everybody_may_be_called_by_any_name() -> None:
+    config = SandboxConfig(tenants=[TenantConfig("acme01", "key")])
+    with running(config, host="0.0.0.0") as url:
+        health = url.replace("0.0.0.0", "127.0.0.1") + "/sandbox/api/health"
+        assert httpx.get(health, headers={"host": "sandbox:8088"}, trust_env=False).status_code == 200
 
 
 async def test_a_watcher_that_falls_far_behind_is_told_to_load_everything_anew() -> None:

@@ -9,6 +9,7 @@ from app.sandbox import schema
 from app.sandbox.config import TenantConfig
 from app.sandbox.control.common import API
 from app.sandbox.model import Tenant
+from app.sandbox.post import PostFailed
 from app.sandbox.rest.attachments import as_download
 from app.sandbox.world import World
 
@@ -41,6 +42,25 @@ async def put_tenant(
     return _view(world, world.store.put_tenant(config))
 
 
+@post(API + "/tenants/{tenant_id:str}/verify", status_code=200)
+async def verify(tenant_id: FromPath[str], world: NamedDependency[World]) -> schema.Verified:
+    """Send a WEB_HOOK_VERIFY to each of a tenant's webhooks."""
+    tenant = world.store.tenants.get(tenant_id)
+    if tenant is None:
+        raise NotFoundException(f"there is no tenant {tenant_id}")
+    urls = dict.fromkeys(_view(world, tenant).webhooks.values())
+    if not urls:
+        return schema.Verified(False, "it has no webhook")
+    for url in urls:
+        try:
+            status = await world.courier.verify(url)
+        except PostFailed as error:
+            return schema.Verified(False, str(error))
+        if not 200 <= status < 300:
+            return schema.Verified(False, f"its webhook answers {status}")
+    return schema.Verified(True)
+
+
 @get("/sandbox/files/{conversation_id:str}/{attachment_id:str}")
 async def file(
     conversation_id: FromPath[str],
@@ -68,4 +88,4 @@ def _view(world: World, tenant: Tenant) -> schema.TenantView:
     )
 
 
-HANDLERS = [health, reset, tenants, put_tenant, file]
+HANDLERS = [health, reset, tenants, put_tenant, verify, file]

@@ -10,7 +10,9 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from app.sandbox import schema
 from app.sandbox.control.common import API, ONE, conversation_view, find, message_view
 from app.sandbox.model import Message, Tenant
+from app.sandbox.rest import checks
 from app.sandbox.rest.attachments import as_download
+from app.sandbox.rest.problems import Problem
 from app.sandbox.world import World
 
 Since = Annotated[int, QueryParameter(ge=0, description="only what came after this number")]
@@ -24,11 +26,15 @@ async def start(data: JSONBody[schema.Start], world: NamedDependency[World]) -> 
     tenant = _tenant(world, data.tenant)
     if data.id is not None and data.id in world.store.conversations:
         raise ClientException(f"there is a conversation {data.id} already", status_code=409)
+    try:
+        user = checks.user_data(dict(data.user))
+    except Problem as problem:
+        raise ClientException(str(problem)) from problem
     channel = world.store.channel_for(tenant, data.channel)
     conversation = world.gateway.start(
         tenant,
         channel,
-        dict(data.user),
+        user,
         conversation_id=data.id,
         announce=data.announce,
         is_test=data.is_test,

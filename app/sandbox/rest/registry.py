@@ -6,7 +6,6 @@ from litestar import Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from app.sandbox import events
 from app.sandbox.config import ANY_CHANNEL
 from app.sandbox.model import Channel, JsonObject, Tenant, Webhook
 from app.sandbox.post import PostFailed
@@ -71,11 +70,8 @@ async def verify_webhook(request: TenantRequest, world: NamedDependency[World]) 
     body = checks.json_object(await request.body())
     checks.text(body, "version")
     uri = _uri(body)
-    headers = {"content-type": "application/json"}
     try:
-        status = await world.courier.poster.post(
-            uri, headers, events.encode(events.VERIFY), world.config.retry.timeout
-        )
+        status = await world.courier.verify(uri)
     except PostFailed as error:
         raise general(400, f"The webhook could not be reached: {error}", "webhook_unreachable") from error
     if not 200 <= status < 300:
