@@ -108,6 +108,11 @@ def test_relative_links_lead_to_a_file_and_a_heading(page: Path) -> None:
             assert anchor in anchors(target), link
 
 
+def test_the_readme_shows_the_sandbox() -> None:
+    [picture] = re.findall(r"^!\[[^]]+\]\((\S+\.png)\)$", README, re.M)
+    assert 20_000 < (ROOT / picture).stat().st_size < 250_000
+
+
 def test_every_parley_command_named_exists() -> None:
     assert len(PARLEY_CALLS) > 30
     wrong = [(page, call, resolve(call.split())) for page, call in PARLEY_CALLS]
