@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from app.sandbox import calls
@@ -39,10 +38,10 @@ def answer_with(bench: Bench, reply: Any) -> None:
         event = hook.event
         data = event.get("data", {})
         if event["eventType"] in ("MESSAGE", "ACTIVITY") and not data.get("isEcho"):
-            url = f"{bench.url}/chat-gateway/v1/conversations/{event['conversationId']}/messages"
+            url = f"/chat-gateway/v1/conversations/{event['conversationId']}/messages"
             for message in reply(data):
                 body = {"authorType": "bot", **message}
-                httpx.post(url, json=body, headers={"x-api-key": "sandbox-test-key-1"}).raise_for_status()
+                bench.http.post(url, json=body).raise_for_status()
         return 200
 
     bench.sink.answer = answer
