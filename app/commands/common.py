@@ -15,9 +15,8 @@ from app.bots import add_bot_folders
 from app.endpoints import Endpoint, Endpoints
 from app.endpoints_file import load_endpoints
 from app.errors import ConfigurationError
+from app.loopback import is_loopback
 from app.settings import Settings
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def read_settings() -> Settings:
@@ -45,7 +44,7 @@ def read_endpoints_file(settings: Settings, *, bots: bool = False) -> Endpoints:
 def is_sandbox(endpoint: Endpoint, settings: Settings) -> bool:
     """Whether the endpoint's gateway is the sandbox of this machine."""
     parts = urlsplit(endpoint.eightxeight.base_url)
-    return parts.hostname in LOOPBACK and parts.port == settings.sandbox_port
+    return is_loopback(parts.hostname or "") and parts.port == settings.sandbox_port
 
 
 def print_json(value: object) -> None:
