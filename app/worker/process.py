@@ -72,6 +72,7 @@ class _Process:
         thread.start()
         while not self._stop.is_set() and not self._done.wait(0.5):
             self._watchdog.check()
+        self._watchdog.stop()
         self._ask_to_stop()
         if not self._done.wait(DRAIN):
             log.error("drain_timed_out")

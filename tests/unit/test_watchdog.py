@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 
 PROCESS = """
-import asyncio, sys, threading, time
+import asyncio, hashlib, re, sys, threading, time
 from app.worker.watchdog import Watchdog
 
 watchdog = Watchdog(0.6)
@@ -22,6 +23,11 @@ async def main(kind):
         pass
     if kind == "sleeps":
         time.sleep(60)
+    if kind == "backtracks":
+        re.match("(a+)+$", "a" * 60 + "b")
+    if kind == "computes":
+        work = ["sha256", b"x", b"y", 2_000_000]
+        await asyncio.gather(*(asyncio.to_thread(hashlib.pbkdf2_hmac, *work) for _ in range(2)))
     await asyncio.sleep(1.5)
     task.cancel()
 
@@ -33,7 +39,16 @@ while thread.is_alive():
 """
 
 
-@pytest.mark.parametrize(("kind", "code"), [("spins", 70), ("sleeps", 70), ("behaves", 0)])
+ENDS = [
+    ("spins", 70),
+    ("sleeps", 70),
+    ("backtracks", -signal.SIGVTALRM),  # nothing else of Python runs any more
+    ("computes", 0),  # in threads, beside the loop
+    ("behaves", 0),
+]
+
+
+@pytest.mark.parametrize(("kind", "code"), ENDS)
 def test_a_loop_that_stands_still_ends_the_process(kind: str, code: int) -> None:
     begun = time.monotonic()
     ended = subprocess.run(
