@@ -120,6 +120,9 @@ class Turns:
         self._outbox.host = host
         try:
             await self._handle(host)
+        except BaseException as error:
+            await self._give_up(at_once=not isinstance(error, Exception))
+            raise
         finally:
             self._outbox.host = None
 
@@ -389,6 +392,14 @@ class Turns:
         if sending is not None or draft.changes.deliveries:
             await self._sent()
             self._sending = asyncio.create_task(self._outbox.run(sending))
+
+    async def _give_up(self, *, at_once: bool) -> None:
+        """After an error: what is still being sent ends before the conversation is somebody else's."""
+        if self._sending is not None:
+            task, self._sending = self._sending, None
+            if at_once:
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _sent(self) -> None:
         """Return when what was committed has been tried once."""

@@ -20,8 +20,9 @@ _REGISTER = text(
 
 _RENEW = text(
     """
-    UPDATE worker SET alive_until = now() + :lease, stats = :stats WHERE id = :worker
-    RETURNING alive_until
+    UPDATE worker w SET alive_until = now() + :lease, stats = :stats
+    FROM worker before WHERE w.id = :worker AND before.id = w.id
+    RETURNING before.alive_until < now() AS lapsed
     """
 ).bindparams(bindparam("stats", type_=JSONB))
 
@@ -36,12 +37,12 @@ _SIBLINGS = text(
 
 _BURY = text("UPDATE worker SET alive_until = now() WHERE id = ANY(:workers)")
 
+#: What this worker still hosts it doesn't claim, also where it has lost it: first that comes to its end.
 _FREE = """
-    c.due_at <= now() AND (
+    c.due_at <= now() AND c.id <> ALL(:hosted) AND (
         c.owner IS NULL
-        OR (c.owner = :worker AND c.id <> ALL(:hosted))
-        OR (c.owner <> :worker AND NOT EXISTS (
-            SELECT 1 FROM worker w WHERE w.id = c.owner AND w.alive_until > now()))
+        OR c.owner = :worker
+        OR NOT EXISTS (SELECT 1 FROM worker w WHERE w.id = c.owner AND w.alive_until > now())
     )
 """
 
@@ -50,14 +51,17 @@ _FREE = """
 _CLAIM = text(
     f"""
     WITH wanted AS (
-        SELECT picked.id, picked.owner FROM unnest(CAST(:endpoints AS text[]), CAST(:slots AS int[]))
-            AS room(endpoint, slots)
-        CROSS JOIN LATERAL (
-            SELECT c.id, c.owner FROM conversation c
-            WHERE c.endpoint = room.endpoint AND {_FREE}
-            ORDER BY c.due_at LIMIT room.slots FOR NO KEY UPDATE OF c SKIP LOCKED
-        ) picked
-        LIMIT 100  -- else the planner expects so many that it reads the whole table
+        SELECT id, owner FROM (
+            SELECT picked.id, picked.owner FROM unnest(CAST(:endpoints AS text[]), CAST(:slots AS int[]))
+                AS room(endpoint, slots)
+            CROSS JOIN LATERAL (
+                SELECT c.id, c.owner FROM conversation c
+                WHERE c.endpoint = room.endpoint AND {_FREE}
+                ORDER BY c.due_at LIMIT room.slots FOR NO KEY UPDATE OF c SKIP LOCKED
+            ) picked
+            LIMIT 100  -- else the planner expects so many that it reads the whole table
+        ) few
+        LIMIT :most
     )
     UPDATE conversation c SET owner = :worker, epoch = c.epoch + 1,
         deaths = CASE
@@ -115,9 +119,10 @@ async def register(
 
 async def renew(
     connection: AsyncConnection, worker: int, lease: timedelta, stats: Mapping[str, Any] | None = None
-) -> None:
-    """Say that the worker is alive, and what it has counted so far."""
-    await connection.execute(_RENEW, {"worker": worker, "lease": lease, "stats": dict(stats or {})})
+) -> bool:
+    """Say that the worker is alive, and what it has counted so far; true where others took it for dead."""
+    values = {"worker": worker, "lease": lease, "stats": dict(stats or {})}
+    return bool((await connection.execute(_RENEW, values)).scalar_one())
 
 
 async def stop(connection: AsyncConnection, worker: int) -> None:
@@ -137,10 +142,19 @@ async def bury(connection: AsyncConnection, workers: Sequence[int]) -> None:
 
 
 async def claim(
-    connection: AsyncConnection, worker: int, slots: Mapping[str, int], hosted: Sequence[int]
+    connection: AsyncConnection,
+    worker: int,
+    slots: Mapping[str, int],
+    hosted: Sequence[int],
+    *,
+    most: int = 100,
 ) -> list[Claim]:
-    """Claim conversations that are due, longest due first, at most `slots` of each endpoint."""
+    """Claim conversations that are due, longest due first, at most `slots` of each endpoint, `most` in all.
+
+    Where that is too few for all endpoints, the first ones get them.
+    """
     values = {
+        "most": most,
         "endpoints": list(slots),
         "slots": list(slots.values()),
         "worker": worker,

@@ -76,7 +76,7 @@ class Hosted:
         self._wake.set()
 
     async def live(self) -> bool:
-        """Handle what comes; true when the conversation was due again as it was given back."""
+        """Handle what comes; true when the conversation may be due again as it was given back."""
         trouble = failed = False
         session_runs: SessionRuns | None = None
         try:
@@ -99,7 +99,12 @@ class Hosted:
         except OwnershipLost:
             self._services.stats.leases_lost += 1
             log.info("ownership_lost", conversation=self.claim.conversation_id)
-            return False
+            return True  # whoever had it since may have given it back, while it was hosted here
+        except asyncio.CancelledError:  # the worker ends, and has waited for long: that is nobody's fault
+            if self._retrying is not None:
+                self._retrying.cancel()
+            await self._release(trouble=False, failed=False)
+            raise
         except InterruptedTurn:
             log.warning("turn_interrupted", conversation=self.claim.conversation_id)
         except Exception as error:

@@ -91,6 +91,13 @@ class SessionRuns:
         """Retry a delivery, where ops see it for the first minute."""
         now = time.monotonic()
         self._trouble_since = self._trouble_since or now
+        settled = False
+
+        async def tried() -> bool:
+            nonlocal settled
+            settled = await attempt()
+            return settled
+
         run = self._run
         if (
             run is not None
@@ -98,10 +105,9 @@ class SessionRuns:
             and await run.opened(0)
             and now - self._trouble_since < RETRIES_FOR
         ):
-            await run.retry(attempt, what)
-            settled = False
+            await run.retry(tried, what)
         else:
-            settled = await attempt()
+            await tried()
         if settled:
             self._trouble_since = None
 

@@ -1,7 +1,7 @@
 """Ends a process whose event loop stands still: a bot that never returns must not hold up all others.
 
 Code that keeps the interpreter to itself, as a regular expression that backtracks for ever, keeps the watcher
-from looking too. For that the kernel counts: it ends a process that computes for long without being looked at.
+from looking too. For that the kernel counts: it ends a process that computes for long and is not looked at.
 It counts CPU and no time, so that a process that was frozen as a whole is none of its business.
 """
 

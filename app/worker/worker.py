@@ -57,6 +57,7 @@ class Worker:
         self._lease = timedelta(seconds=settings.lease)
         self._hosted: dict[int, Hosted] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._first = 0
         self._look = asyncio.Event()
         self._stopping = asyncio.Event()
         self._modes_changed = asyncio.Event()
@@ -164,7 +165,11 @@ class Worker:
     async def _renew(self) -> None:
         self._services.stats.steps_stuck = self._services.threads.stuck()
         async with self._services.engine.begin() as connection:
-            await claims.renew(connection, self._id, self._lease, self._services.stats.to_json())
+            lapsed = await claims.renew(connection, self._id, self._lease, self._services.stats.to_json())
+        if lapsed:  # others may have had what is open here: it is read again
+            log.warning("lease_lapsed", worker=self._id)
+            for hosted in list(self._hosted.values()):
+                hosted.close()
 
     async def _refresh_modes(self) -> None:
         await self._services.modes.refresh(self._services.engine)
@@ -217,28 +222,34 @@ class Worker:
 
     async def _claim(self) -> None:
         """Claim what is due, as far as there is room; make room where there is none."""
-        slots = self._room()
+        total = max(self._settings.max_sessions - len(self._hosted), 0)
+        slots = self._room(total)
         full = [name for name, room in slots.items() if room == 0]
         free = {name: room for name, room in slots.items() if room > 0}
         hosted = list(self._hosted)
         async with self._services.engine.begin() as connection:
             wanted = await claims.wanted(connection, self._id, full, hosted) if full else []
-            claimed = await claims.claim(connection, self._id, free, hosted) if free else []
+            claimed = await claims.claim(connection, self._id, free, hosted, most=total) if free else []
         for claim in claimed:
             self._host(claim)
         if wanted:
             self._make_room(wanted)
-        if len(claimed) >= MOST_AT_ONCE:
-            self._look.set()
+        found = Counter(claim.endpoint for claim in claimed)
+        if len(claimed) >= total > 0 or any(found[name] >= room for name, room in free.items()):
+            self._look.set()  # there may be more
 
-    def _room(self) -> dict[str, int]:
-        """How many more conversations of each endpoint may be opened now."""
-        settings = self._settings
-        total = max(settings.max_sessions - len(self._hosted), 0)
+    def _room(self, total: int) -> dict[str, int]:
+        """How many more conversations of each endpoint may be opened now, of so many in all.
+
+        Each time another endpoint is the first, so that all get room where there is less than one for each.
+        """
         counts = Counter(hosted.claim.endpoint for hosted in self._hosted.values())
         names = list(self._services.endpoints)
+        self._first = (self._first + 1) % max(len(names), 1)
+        names = names[self._first :] + names[: self._first]
         share = max(min(total, MOST_AT_ONCE) // max(len(names), 1), 1) if total else 0
-        return {name: min(share, max(settings.max_sessions_per_endpoint - counts[name], 0)) for name in names}
+        most = self._settings.max_sessions_per_endpoint
+        return {name: min(share, max(most - counts[name], 0)) for name in names}
 
     def _make_room(self, wanted: list[str]) -> None:
         """Close the conversations that have been idle longest: of a full endpoint its own, else any."""

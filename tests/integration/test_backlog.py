@@ -77,7 +77,13 @@ async def test_claims_read_no_whole_table_and_take_no_longer_than_with_the_last_
 
 async def check_plans(backlog: AsyncEngine, worker: int) -> None:
     """Before anything is claimed: what a claim leaves in an index until a vacuum differs."""
-    room = {"endpoints": ["support"], "slots": [AT_ONCE], "worker": worker, "hosted": list(range(200))}
+    room = {
+        "endpoints": ["support"],
+        "slots": [AT_ONCE],
+        "most": 300,
+        "worker": worker,
+        "hosted": list(range(200)),
+    }
     full = {"endpoints": ["nobody", "support"], "worker": worker, "hosted": room["hosted"]}
     waiting = store._WAITING.replace("$1", ":id").replace("$2", ":most")
     async with backlog.connect() as connection:

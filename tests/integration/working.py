@@ -26,7 +26,7 @@ _MESSAGES = text(
     SELECT endpoint, 'many-' || id, id, 'MESSAGE', '{}', '', jsonb_build_object('eventType', 'MESSAGE',
         'conversationId', external_id, 'data', jsonb_build_object('text', 'hello', 'isEcho', false,
             'sender', jsonb_build_object('id', external_id, 'type', 'user'))), now()
-    FROM conversation WHERE external_id LIKE 'many-%'
+    FROM conversation WHERE external_id LIKE 'many-%' AND endpoint = :endpoint
     """
 )
 
@@ -35,7 +35,7 @@ async def many_say_hello(play: Scene, many: int, *, endpoint: str = "support") -
     """So many users write; nobody is notified."""
     async with play.engine.begin() as connection:
         await connection.execute(_CONVERSATIONS, {"endpoint": endpoint, "many": many})
-        await connection.execute(_MESSAGES)
+        await connection.execute(_MESSAGES, {"endpoint": endpoint})
 
 
 @asynccontextmanager
