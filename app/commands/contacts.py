@@ -75,6 +75,12 @@ def run_erase(who: Wanted, *, yes: bool) -> None:
     if not yes:
         columns = ["id", "endpoint", "identity", "conversations"]
         print_table(f"{counted(len(found), 'contact')} would be erased", columns, found)
+        if who.email is not None:
+            where = "" if who.endpoint else " on every endpoint"
+            print(  # noqa: T201
+                f"An e-mail that somebody typed is found too{where}: see that all of them are one person.",
+                file=sys.stderr,
+            )
         raise ConfigurationError("nothing was erased: add --yes to erase them, there is no way back")
     files = read_endpoints_file(settings).files
 

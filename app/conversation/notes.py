@@ -28,6 +28,8 @@ def note(draft: Draft, event: WaitingEvent, meaning: gateway.Meaning) -> str:
     match meaning:
         case gateway.Echo():
             draft.changes.confirmed.append({"text": meaning.text, "at": event.received_at})
+            if not draft.state.sessions:  # of something that is forgotten: its contact may have been erased
+                draft.changes.erase_events.append(event.id)
             return "echo"
         case gateway.AgentMessage():
             _agent_message(draft, event, meaning)

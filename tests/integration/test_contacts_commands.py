@@ -219,6 +219,11 @@ async def test_an_export_is_json_with_every_column_of_every_row_of_hers_and_of_n
 async def test_erase_leaves_nothing_of_hers_in_any_column_of_any_table(play: Scene, run: Run) -> None:
     asked = run("contacts", "erase", "zanzibar-user")
     assert asked.returncode == 2 and "nothing was erased" in asked.stderr
+    assert "typed" not in asked.stdout + asked.stderr
+    by_email = run("contacts", "erase", "--email", "zoe@zanzibar.example")
+    assert "e-mail that somebody typed" in by_email.stderr and "on every endpoint" in by_email.stderr
+    of_one = run("contacts", "erase", "--email", "zoe@zanzibar.example", "--endpoint", "support")
+    assert "e-mail that somebody typed" in of_one.stderr and "on every endpoint" not in of_one.stderr
     assert await holding(play) != {} and await planted(play) != {}
     others = await of_others(play)
 

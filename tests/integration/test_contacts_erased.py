@@ -255,3 +255,15 @@ async def test_a_run_that_opened_as_its_contact_was_erased_is_no_trace(engine: A
     await run_rows.opened(engine, **opened, flow_run=uuid4(), name="support · ID-ZOE · 1.9")
     assert await holding(play) == {}
     assert await play.value("SELECT name FROM session_run WHERE number = 9") == "erased"
+
+
+async def test_an_echo_that_comes_after_its_contact_was_erased_leaves_no_text(engine: AsyncEngine) -> None:
+    play = await met(engine)
+    play.conversation = "ID-ZOE"
+    await erase(engine, Wanted(id="zanzibar-user"))
+    await play.echo(f"{SECRETS[1]}: zanzibar-text")
+    await play.work()
+    assert await holding(play) == {"conversation": {"ID-ZOE"}}
+    (found,) = await find_contacts(engine, Wanted(id="ID-ZOE"))
+    await erase(engine, Wanted(id="ID-ZOE"))
+    assert (found["id"], await holding(play)) == (None, {})
