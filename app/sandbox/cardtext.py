@@ -39,6 +39,10 @@ def _element(element: JsonObject, depth: int) -> list[str]:
     title = str(element.get("title") or element.get("label") or element.get("placeholder") or "")
     if kind == "TextBlock":
         return [str(element.get("text", ""))]
+    if kind == "RichTextBlock":
+        runs = element.get("inlines")
+        parts = runs if isinstance(runs, list) else []
+        return ["".join(str(run.get("text", "")) if isinstance(run, dict) else str(run) for run in parts)]
     if kind == "FactSet":
         facts = element.get("facts")
         pairs = [fact for fact in facts if isinstance(fact, dict)] if isinstance(facts, list) else []

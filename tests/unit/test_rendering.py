@@ -262,3 +262,15 @@ def test_a_sign_of_several_characters_is_not_parted() -> None:
         assert "".join(parts) == sign * 100
         assert all(len(part) % len(sign) == 0 and 0 < len(part) <= 50 for part in parts)
     assert split("\u200d" * 10, 4)  # nothing but joiners: they are parted all the same
+
+
+@pytest.mark.parametrize(
+    "title", ["5 * 3 * 2", "[here](https://evil.example)", "1. first", "snake_case_name"]
+)
+def test_a_tiles_words_are_no_markdown(title: str) -> None:
+    [body] = rendered(output(Gallery([Tile(title, "Plain words")]), None, None, None), "WebChat")
+    [tile] = body["cards"][0]["content"]["body"][0]["columns"]
+    run = {"type": "TextRun", "text": title, "weight": "Bolder"}
+    assert tile["items"][0] == {"type": "RichTextBlock", "inlines": [run]}
+    assert tile["items"][1]["type"] == "TextBlock"
+    check_card(body["cards"][0]["content"], "1.2")

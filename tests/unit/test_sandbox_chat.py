@@ -134,10 +134,11 @@ def test_every_element_of_a_card_has_a_text() -> None:
         "body": [
             {"type": "FactSet", "facts": [{"title": "Order", "value": "17"}]},
             {"type": "Image", "url": "http://x/y.png", "altText": "a cat"},
+            {"type": "RichTextBlock", "inlines": ["5 * ", {"type": "TextRun", "text": "3 * 2"}]},
             {"type": "ColumnSet", "columns": [{"items": [{"type": "TextBlock", "text": "left"}]}]},
         ],
         "actions": [{"type": "Action.OpenUrl", "title": "More", "url": "http://x"}],
     }
     card = CardView("1", ADAPTIVE, content, False, False)
-    assert lines(card) == ["Order: 17", "[image a cat]", "left", "(More: http://x)"]
+    assert lines(card) == ["Order: 17", "[image a cat]", "5 * 3 * 2", "left", "(More: http://x)"]
     assert lines(CardView("1", "Location", {}, False, False)) == ["[Location]"]

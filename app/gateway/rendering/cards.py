@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,7 +42,14 @@ def _action(button: Mapping[str, Any]) -> Json:
     return {"type": "Action.Submit", "title": title, "data": data}
 
 
+#: What clients take for Markdown, which a TextBlock may have and a TextRun has not.
+_MARKS = re.compile(r"[*_\[\]\\]|^\s*(?:[-+]|\d+[.)])\s", re.M)
+
+
 def _text(text: str, **more: Any) -> Json:
+    """The text as it is, whatever is in it."""
+    if _MARKS.search(text):
+        return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **more}]}
     return {"type": "TextBlock", "text": text, "wrap": True, **more}
 
 
