@@ -7,6 +7,7 @@ from playwright.sync_api import Page, Route, expect
 
 from app.sandbox import calls
 from app.sandbox.faults import RestError, WebhookDuplicate
+from app.sandbox.schema import RawEvent
 from tests.browser.sandbox_page import eventually, hand_over, start, write
 from tests.sandbox_bench import Bench, path
 
@@ -23,17 +24,20 @@ def test_a_call_that_a_fault_fails_is_red(page: Page, bench: Bench) -> None:
 
 
 def test_a_signature_is_accepted_only_by_who_takes_the_event(page: Page, bench: Bench) -> None:
-    start(page, bench)
-    answers = [503, 401]
-    bench.sink.answer = lambda hook: answers[0] if b"Away" in hook.body else 200
-    write(page, "Away")
-    entry = page.locator(".entry", has_text="“Away”")
-    entry.locator("summary").click()
-    expect(entry.locator(".detail")).to_contain_text("not known, the answer was 503")
-    answers.pop(0)
-    expect(entry.locator(".detail")).to_contain_text("not accepted by the endpoint")
-    bench.sink.answer = lambda hook: 200
-    expect(entry.locator(".detail")).to_contain_text(": accepted")
+    conversation = start(page, bench)
+    answer = [200]
+    bench.sink.answer = lambda hook: answer[0]
+    for status, verdict in (
+        (503, "not known, the answer was 503"),
+        (401, "not accepted by the endpoint"),
+        (200, ": accepted"),
+    ):
+        answer[0] = status
+        event: dict[str, object] = {"eventType": "MESSAGE", "data": {"text": f"Answered {status}"}}
+        bench.control(calls.send_event(conversation.id, RawEvent(event=event, signature="valid")))
+        entry = page.locator(".entry", has_text=f"“Answered {status}”")
+        entry.locator("summary").click()
+        expect(entry.locator(".detail")).to_contain_text(verdict)
 
 
 def test_a_line_says_what_was_said_and_keeps_its_columns(page: Page, phone: Page, bench: Bench) -> None:
