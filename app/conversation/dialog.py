@@ -156,8 +156,10 @@ def drop(draft: Draft, event: WaitingEvent, *, failed: bool) -> None:
 def _say(draft: Draft, content: dict[str, Any], position: int | None) -> None:
     """Queue what the bot said. 8x8 knows no message to the agent alone: such a one is a note beside it."""
     if content.get("to") == "agent":
-        user = with_note(draft.state, content.get("text") or "")
-        draft.deliver("note", {"user": user}, position=position)
+        handover = draft.state.handover
+        user = with_note(draft.state, draft.endpoint, content.get("text") or "")
+        mine = {"handover": handover.id} if handover is not None else {}
+        draft.deliver("note", {"user": user, **mine}, position=position)
         if not content.get("private"):
             draft.transcript("bot", at=draft.now, text=content.get("text"), content={"to": "agent"})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -307,9 +308,18 @@ class Draft:
     # deliveries
 
     def deliver(
-        self, kind: str, content: dict[str, Any], *, position: int | None = None, line: str = "text"
+        self,
+        kind: str,
+        content: dict[str, Any],
+        *,
+        position: int | None = None,
+        line: str = "text",
+        max_age: float = math.inf,
     ) -> int:
-        """Queue one thing to send, behind all that were queued before; its id. `line`: its kind of line."""
+        """Queue one thing to send, behind all that were queued before; its id.
+
+        `line`: its kind of line. `max_age`: seconds after which it is not tried again, if sooner than usual.
+        """
         state = self.state
         muted = self.muted and kind == "message"
         delivery_id = self.ids.delivery.take()
@@ -327,7 +337,7 @@ class Draft:
                 "status": "withheld" if muted else "waiting",
                 "attempts": 0,
                 "created_at": self.now,
-                "expires_at": self.now + timedelta(seconds=self.endpoint.deliveries.max_age),
+                "expires_at": self.now + timedelta(seconds=min(max_age, self.endpoint.deliveries.max_age)),
                 "next_attempt_at": None,
                 "ended_at": self.now if muted else None,
                 "reason": "the endpoint is silent" if muted else None,

@@ -19,7 +19,7 @@ class Attachment:
 
     `state` is "stored" (it can be read; `type` is the media type that its bytes say, `size` in bytes, `url`
     opens it for a time), "infected" or "failed" (`reason` says why in one word; see docs/bots.md), or None
-    where it was not fetched: what is sent while a human has the conversation. `scan` is "clean" or
+    where files are not fetched at all. `scan` is "clean" or
     "not_scanned". `name` is what the sender calls it.
     """
 

@@ -44,6 +44,16 @@ class DialogState:
     entries: list[Entry] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """A message of the user or an agent during a handover, as the bot's outcome will hold it."""
+
+    event_id: int
+    at: datetime
+    """By 8x8's clock."""
+    message: dict[str, Any]
+
+
 @dataclass(slots=True)
 class HandoverState:
     """The open handover; or one that has just ended and whose outcome the dialog does not know yet."""
@@ -57,10 +67,15 @@ class HandoverState:
     signals: list[Signal] = field(default_factory=list)
     inactive_count: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    """Of the user and the agents meanwhile, as the bot's outcome will hold them."""
-    message_events: list[int] = field(default_factory=list)
-    """The events they came with."""
+    messages: list[Meanwhile] = field(default_factory=list)
+    """The newest ones, as they arrived."""
+    noted: list[dict[str, Any]] = field(default_factory=list)
+    """What the agent was shown with the newest note."""
+
+    @property
+    def wants(self) -> list[str]:
+        """What the bot has handlers for."""
+        return list(self.settings.get("wants") or ())
 
     @property
     def private(self) -> bool:

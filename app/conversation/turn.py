@@ -225,7 +225,7 @@ class Turns:
     async def _read_for_cancelling(self) -> None:
         """Read the files that the bot has read, for its own `cancel_when`: that can't wait for them."""
         handover, files = self._state.handover, self._services.files
-        if files is None or handover is None or "cancel" not in handover.settings["wants"]:
+        if files is None or handover is None or "cancel" not in handover.wants:
             return
         if self._state.dialog is not None and has_files(self._state.dialog.entries):
             with suppress(ConfigurationError), dialogs.drive(self._services, self._state) as driver:
@@ -253,7 +253,7 @@ class Turns:
             or handover is None
             or dialog is None
             or handover.dialog_id != dialog.id
-            or "cancel" not in handover.settings["wants"]
+            or "cancel" not in handover.wants
         ):
             return False
         try:

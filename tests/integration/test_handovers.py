@@ -295,5 +295,5 @@ async def test_the_dialog_can_begin_anew_after_a_handover(engine: AsyncEngine) -
 async def test_the_bot_gets_the_conversation_back_when_that_is_asked_for(engine: AsyncEngine) -> None:
     back = {"webhook_id": "12", "max_total_minutes": 60}
     play = await begun(engine, return_to_bot=back)
-    assert kinds(play) == ["message", "post_agent", "assignment", "message"]
-    assert play.gateway.requests[1][2]["webhook_id"] == "12"
+    assert kinds(play) == ["message", "assignment", "message", "post_agent"]
+    assert play.gateway.requests[3][2]["webhook_id"] == "12"

@@ -27,11 +27,12 @@ from app.conversation.state import (
     ConversationState,
     EndedHandover,
     HandoverState,
+    Meanwhile,
     WaitingEvent,
 )
 from app.gateway import meaning as gateway
 
-#: Messages that a handover's outcome holds.
+#: Messages that a handover's outcome holds, the newest.
 MOST_MESSAGES = 500
 
 
@@ -118,7 +119,7 @@ def may_tell_bot(state: ConversationState, meaning: gateway.Meaning) -> bool:
     if handover is None or dialog is None or handover.dialog_id != dialog.id or not handover.machine.open:
         return False
     if isinstance(meaning, gateway.UserInput):
-        return "cancel" in handover.settings["wants"] or _asks_to_cancel(handover, meaning.message)
+        return "cancel" in handover.wants or _asks_to_cancel(handover, meaning.message)
     if isinstance(meaning, gateway.AgentMessage):
         return handover.machine.status != "active"
     return signal_of(meaning, handover.requested_at) is not None
@@ -127,7 +128,7 @@ def may_tell_bot(state: ConversationState, meaning: gateway.Meaning) -> bool:
 def tell_bot(draft: Draft, handover: HandoverState, name: str, content: dict[str, Any]) -> None:
     """Give a signal to the bot's handler, where it has one for it."""
     dialog = draft.state.dialog
-    if name in handover.settings["wants"] and dialog is not None and dialog.id == handover.dialog_id:
+    if name in handover.wants and dialog is not None and dialog.id == handover.dialog_id:
         draft.journal(Entry("signal", name, content, max(draft.now, dialog.entries[-1].at)))
         draft.drive = True
 
@@ -163,9 +164,8 @@ def remember(
 ) -> None:
     """Keep a message for the outcome, and by its event, for after a restart: a transcript may be masked."""
     hear(draft.state, message)
-    if len(handover.messages) < MOST_MESSAGES:
-        handover.messages.append({**message, "author": author})
-        handover.message_events.append(event.id)
+    handover.messages.append(Meanwhile(event.id, event.at, {**message, "author": author}))
+    del handover.messages[:-MOST_MESSAGES]
 
 
 def _asks_to_cancel(handover: HandoverState, message: dict[str, Any]) -> bool:

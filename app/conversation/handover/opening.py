@@ -18,6 +18,8 @@ CANCEL = "parley:cancel-handover"
 #: How far 8x8's clock may be behind (a webhook that differs more is refused): events that come after the
 #: request and are so much older belong to it, unless they are no newer than those of the handover before.
 CLOCKS_DIFFER = timedelta(minutes=10)
+#: Seconds that getting the conversation back is asked for, while all that is said later waits behind it.
+LONGEST_WISH = 60.0
 
 
 def cancels(message: Mapping[str, Any]) -> bool:
@@ -52,12 +54,13 @@ def ask(draft: Draft, params: Mapping[str, Any], *, position: int | None) -> Non
     if queue is None:
         apply(draft, handover, Signal("ended", draft.now, value="failed", reason="no queue is set"))
         return
-    if settings.return_to_bot is not None:
-        draft.deliver("post_agent", {**settings.return_to_bot.model_dump(), "handover": handover.id})
     draft.deliver("assignment", {**assignment(handover), "user": packet})
     set_control(draft, handover.machine.control)
     if chosen["message"]:
         draft.deliver("message", accepted_message(handover, draft.state.channel))
+    if settings.return_to_bot is not None:
+        wish = {**settings.return_to_bot.model_dump(), "handover": handover.id}
+        draft.deliver("post_agent", wish, max_age=LONGEST_WISH)
     watch_waiting(draft, handover, heard=False)
     watch_inactivity(draft, handover, draft.now)
 
@@ -156,5 +159,5 @@ def watch_inactivity(draft: Draft, handover: HandoverState, since: datetime) -> 
     """Set the clock of the bot's `on_inactive`, as long as there is a dialog to be told."""
     minutes, dialog = draft.endpoint.handover.inactivity, draft.state.dialog
     told = dialog is not None and dialog.id == handover.dialog_id
-    if minutes is not None and told and "inactive" in handover.settings["wants"]:
+    if minutes is not None and told and "inactive" in handover.wants:
         draft.set_timer("inactivity", since + timedelta(minutes=minutes))

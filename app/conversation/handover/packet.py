@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ LONGEST_VALUE = 1000
 LONGEST_KEY = 100
 #: Properties that only Parley uses, whether its database still knows of it or not.
 OWN_WORDS = ("summary", "note", "transcript")
+#: Notes for the agent: "note", then "note 2", "note 3", …
+_NOTE = re.compile(r"note( \d+)?")
 #: Details of the contact that 8x8 has fields for.
 _USER = ("name", "email", "phone", "company", "caseId", "language")
 
@@ -63,7 +66,7 @@ def keys_shown(state: ConversationState, packet: Iterable[Mapping[str, Any]]) ->
 
 def shown(state: ConversationState, key: str) -> bool:
     """Whether the property is ours: 8x8 tells it to us again, but it is no detail of the contact."""
-    return key in OWN_WORDS or fingerprint(key) in _keys_before(state)
+    return key in OWN_WORDS or bool(_NOTE.fullmatch(key)) or fingerprint(key) in _keys_before(state)
 
 
 def _keys_before(state: ConversationState) -> frozenset[str]:
@@ -72,11 +75,17 @@ def _keys_before(state: ConversationState) -> frozenset[str]:
     return state.ended_handover.shown if state.ended_handover is not None else frozenset()
 
 
-def with_note(state: ConversationState, note: str) -> dict[str, Any]:
-    """The `user` of a request that shows the agent a note, beside what was shown before."""
-    shown = state.handover.settings.get("packet") if state.handover is not None else None
-    pairs = [{"key": "note", "value": _cut(note)}, *(shown or [])]
-    return {"additionalProperties": pairs[:MOST_PROPERTIES]}
+def with_note(state: ConversationState, endpoint: Endpoint, note: str) -> dict[str, Any]:
+    """The `user` of a request that shows the agent a note, above those before and what was shown at first."""
+    handover = state.handover
+    before = handover.noted or handover.settings.get("packet") or [] if handover is not None else []
+    number = sum(1 for pair in before if _NOTE.fullmatch(pair["key"])) + 1
+    pairs = [{"key": "note" if number == 1 else f"note {number}", "value": _cut(note)}, *before]
+    user = {"additionalProperties": pairs[:MOST_PROPERTIES]}
+    user = without_ip(user) if endpoint.mask_ip_address else user
+    if handover is not None:
+        handover.noted = user["additionalProperties"]
+    return user
 
 
 def _intent(state: ConversationState) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.conversation.draft import Draft
 from app.conversation.handover.writing import outcome, tell_user
 from app.conversation.journal import Entry
@@ -28,8 +30,8 @@ def give_outcome(draft: Draft) -> None:
     at = max(draft.now, dialog.entries[-1].at)
     content = outcome(handover)
     content["messages"] = [
-        clean_input(draft.endpoint, message) if message["author"] == "user" else message
-        for message in handover.messages
+        without_files(clean_input(draft.endpoint, message) if message["author"] == "user" else message)
+        for message in content["messages"]
     ]
     draft.journal(Entry("outcome", None, content, at))
     state.handover = None
@@ -41,6 +43,20 @@ def give_outcome(draft: Draft) -> None:
             draft.end_session(over)
     else:
         draft.drive = True
+
+
+def without_files(message: dict[str, Any]) -> dict[str, Any]:
+    """A message whose files say that they can't be read: what humans got of each other is not fetched."""
+    files = [
+        {
+            **{name: each.get(name) for name in ("id", "type", "name")},
+            "url": None,
+            "state": "failed",
+            "reason": "not_fetched",
+        }
+        for each in message.get("attachments") or ()
+    ]
+    return {**message, "attachments": files} if files else message
 
 
 def last_words(dialog: DialogState) -> str | None:

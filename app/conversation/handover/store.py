@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.conversation.changes import Changes
 from app.conversation.handover.machine import Signal
-from app.conversation.state import EndedHandover, HandoverState
+from app.conversation.state import EndedHandover, HandoverState, Meanwhile
 from app.database.tables import metadata
 from app.gateway.meaning import AgentMessage, UserInput, interpret
 from app.sealing import unseal
@@ -31,7 +31,12 @@ _TRANSITION = insert(metadata.tables["handover_transition"])
 _CURRENT = text(
     """
     SELECT h.id, h.requested_at, h.events_since, h.queue, h.dialog_id, h.position, h.signals,
-        h.inactive_count, h.settings, h.ended_at, h.message_events
+        h.inactive_count, h.settings, h.ended_at, h.message_events,
+        CASE WHEN h.ended_at IS NULL THEN (
+            SELECT d.content FROM delivery d
+            WHERE d.conversation_id = h.conversation_id AND d.kind = 'note'
+                AND CAST(d.content->>'handover' AS bigint) = h.id
+            ORDER BY d.place DESC LIMIT 1) END AS newest_note
     FROM handover h WHERE h.conversation_id = :id
     ORDER BY (h.ended_at IS NULL) DESC, h.requested_at DESC LIMIT 1
     """
@@ -39,6 +44,7 @@ _CURRENT = text(
     signals=JSONB,
     settings=JSONB,
     message_events=JSONB,
+    newest_note=JSONB,
     requested_at=TIMESTAMP(timezone=True),
     events_since=TIMESTAMP(timezone=True),
     ended_at=TIMESTAMP(timezone=True),
@@ -47,13 +53,13 @@ _CURRENT = text(
 _MESSAGES = (
     text(
         """
-    SELECT e.payload FROM jsonb_array_elements_text(:events) WITH ORDINALITY AS wanted (id, place)
+    SELECT e.id, e.at, e.payload FROM jsonb_array_elements_text(:events) WITH ORDINALITY AS wanted (id, place)
     JOIN event e ON e.id = CAST(wanted.id AS bigint)
     ORDER BY wanted.place
     """
     )
     .bindparams(bindparam("events", type_=JSONB))
-    .columns(payload=JSONB)
+    .columns(payload=JSONB, at=TIMESTAMP(timezone=True))
 )
 
 #: What was to be sent for a handover that is over, and hasn't been. (What takes it back is written later.)
@@ -83,18 +89,23 @@ async def write_handovers(connection: AsyncConnection, changes: Changes) -> None
         await connection.execute(_TRANSITION, changes.transitions)
 
 
-async def _messages(connection: AsyncConnection, events: list[int]) -> list[dict[str, Any]]:
-    """The messages that came with these events, as the bot's outcome holds them."""
+async def _messages(connection: AsyncConnection, events: list[int]) -> list[Meanwhile]:
+    """The messages that came with these events."""
     if not events:
         return []
     rows = await connection.execute(_MESSAGES, {"events": events})
-    meanings = [interpret(unseal(row.payload or {})) for row in rows]
+    meanings = [(row, interpret(unseal(row.payload or {}))) for row in rows]
     authors = {UserInput: "user", AgentMessage: "agent"}
     return [
-        {**meaning.message, "author": authors[type(meaning)]}
-        for meaning in meanings
+        Meanwhile(row.id, row.at, {**meaning.message, "author": authors[type(meaning)]})
+        for row, meaning in meanings
         if isinstance(meaning, UserInput | AgentMessage)
     ]
+
+
+def _noted(content: dict[str, Any] | None) -> list[dict[str, Any]]:
+    user = unseal(content or {}).get("user") or {}
+    return list(user.get("additionalProperties") or [])
 
 
 async def last_handover(
@@ -115,7 +126,7 @@ async def last_handover(
         inactive_count=row.inactive_count,
         settings=unseal(row.settings),
         messages=await _messages(connection, row.message_events),
-        message_events=row.message_events,
+        noted=_noted(row.newest_note),
     )
     if row.ended_at is None:
         return handover, None

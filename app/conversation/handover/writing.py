@@ -139,7 +139,7 @@ def save(draft: Draft, handover: HandoverState, machine: Machine) -> None:
         "agents": list(machine.agents),
         "signals": [signal.to_json() for signal in handover.signals],
         "inactive_count": handover.inactive_count,
-        "message_events": list(handover.message_events),
+        "message_events": [each.event_id for each in handover.messages],
     }
     for row in draft.changes.handovers:
         if row["id"] == handover.id:
@@ -180,7 +180,7 @@ def new_row(draft: Draft, handover: HandoverState) -> Row:
 
 
 def outcome(handover: HandoverState) -> dict[str, Any]:
-    """The journal's `outcome` entry: what `chat.handover` returns."""
+    """The journal's `outcome` entry: what `chat.handover` returns, messages by 8x8's clock."""
     machine = handover.machine
     return {
         "status": machine.status,
@@ -188,5 +188,5 @@ def outcome(handover: HandoverState) -> dict[str, Any]:
         "agent_ids": list(machine.agents),
         "waiting_seconds": machine.waiting_seconds,
         "handling_seconds": machine.handling_seconds,
-        "messages": handover.messages,
+        "messages": [each.message for each in sorted(handover.messages, key=lambda each: each.at)],
     }

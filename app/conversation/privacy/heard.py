@@ -37,8 +37,8 @@ async def recall(engine: AsyncEngine, state: ConversationState) -> None:
     for entry in state.dialog.entries if state.dialog is not None else []:
         if entry.kind in ("input", "outcome"):
             state.heard.add(_said(entry.content))
-    for message in state.handover.messages if state.handover is not None else []:
-        state.heard.add(_of_message(message))
+    for each in state.handover.messages if state.handover is not None else []:
+        state.heard.add(_of_message(each.message))
 
 
 def hear(state: ConversationState, message: Mapping[str, Any]) -> None:
