@@ -23,14 +23,19 @@ BATCH = 1000
 
 _OLD = "now() - make_interval(secs => :seconds)"
 
+#: What is said during a handover is read again for the bot's outcome, however long that takes.
 _BODIES = text(
     f"""
     UPDATE event SET body = NULL, payload = NULL WHERE id IN (
-        SELECT id FROM event
-        WHERE endpoint = :endpoint AND received_at < {_OLD}
-          AND processed_at IS NOT NULL AND COALESCE(outcome, '') <> 'held'
-          AND (body IS NOT NULL OR payload IS NOT NULL)
-        ORDER BY received_at LIMIT :batch FOR UPDATE SKIP LOCKED)
+        SELECT e.id FROM event e
+        WHERE e.endpoint = :endpoint AND e.received_at < {_OLD}
+          AND e.processed_at IS NOT NULL AND COALESCE(e.outcome, '') <> 'held'
+          AND (e.body IS NOT NULL OR e.payload IS NOT NULL)
+          AND NOT EXISTS (
+              SELECT 1 FROM handover h LEFT JOIN dialog d ON d.id = h.dialog_id
+              WHERE h.conversation_id = e.conversation_id AND h.message_events @> to_jsonb(e.id)
+                AND (h.ended_at IS NULL OR d.status = 'running'))
+        ORDER BY e.received_at LIMIT :batch FOR UPDATE OF e SKIP LOCKED)
     """  # noqa: S608 - constants only
 )
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.bot import Chat, FileUnavailable
 from app.conversation.handover import following
 from app.gateway.outcome import InDoubt, Outcome, Retry
+from app.retention import clear, keep_of
 from tests.integration.scene import scene
 from tests.integration.test_handover_troubles import (
     QUEUED,
@@ -72,6 +73,34 @@ async def test_files_that_humans_sent_each_other_say_that_they_cannot_be_read(en
     await happens(play, {"eventType": "MESSAGE", "data": data})
     await happens(play, BACK)
     assert play.gateway.texts[-1] == "x.png failed None not_fetched"
+
+
+async def test_what_was_said_is_told_however_long_the_handover_takes(engine: AsyncEngine) -> None:
+    async def gives_old() -> None:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql("UPDATE event SET received_at = now() - interval '2 days'")
+        await clear(engine, [keep_of(play.services.endpoints["support"], 1)])
+
+    play = await begun(engine, tells)
+    await happens(play, QUEUED, member("joined"), agent_says("hello"))
+    await play.says("important")
+    await play.work()
+    await gives_old()
+    await happens(play, BACK)
+    assert play.gateway.texts[-1] == "agent:hello user:important"
+    await gives_old()
+    assert await play.value("SELECT count(*) FROM event WHERE payload IS NOT NULL") == 0
+
+
+async def test_a_handover_of_which_no_settings_are_left_goes_on(engine: AsyncEngine) -> None:
+    play = await begun(engine, tells)
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE handover SET settings = '{}'")
+    await happens(play, QUEUED, member("joined"), agent_says("hello"))
+    await play.says("hi")
+    await play.work()
+    await happens(play, BACK)
+    assert play.gateway.texts[-1] == "agent:hello user:hi"
 
 
 async def test_an_agent_who_joins_as_a_handover_fails_takes_nothing_over(engine: AsyncEngine) -> None:
