@@ -87,7 +87,7 @@ async def _batches(engine: AsyncEngine, wanted: Wanted) -> AsyncIterator[Rows]:
 
 
 class CsvWriter:
-    """CSV with a header, UTF-8, times in ISO 8601; what isn't there is empty."""
+    """CSV with a header, UTF-8, times in ISO 8601, true and false; what isn't there is empty."""
 
     def __init__(self, table: Table, file: IO[bytes]) -> None:
         self._file = file
@@ -95,7 +95,7 @@ class CsvWriter:
 
     def write(self, rows: Rows) -> None:
         """Append rows."""
-        self._write([[_plain(value) for value in row] for row in rows])
+        self._write([[_cell(value) for value in row] for row in rows])
 
     def _write(self, rows: Rows) -> None:
         text = StringIO(newline="")
@@ -128,13 +128,10 @@ class ParquetWriter:
     """Parquet with the columns' own types, times in UTC. Needs pyarrow (`pip install parley[parquet]`)."""
 
     def __init__(self, table: Table, file: IO[bytes]) -> None:
-        try:
-            import pyarrow as arrow
-            import pyarrow.parquet as parquet
-        except ImportError:
-            raise ConfigurationError(
-                "Parquet needs pyarrow: install Parley with its extra `parquet`, or `pip install pyarrow`"
-            ) from None
+        need_pyarrow()
+        import pyarrow as arrow
+        import pyarrow.parquet as parquet
+
         kinds = {
             BigInteger: arrow.int64(),
             Boolean: arrow.bool_(),
@@ -165,11 +162,27 @@ class ParquetWriter:
         self._writer.close()
 
 
+def need_pyarrow() -> None:
+    """Raise ConfigurationError where what writes Parquet is not installed."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError:
+        raise ConfigurationError(
+            "Parquet needs pyarrow: install Parley with its extra `parquet`, or `pip install pyarrow`"
+        ) from None
+
+
 WRITERS: dict[str, Callable[[Table, IO[bytes]], Writer]] = {
     "csv": CsvWriter,
     "jsonl": JsonLinesWriter,
     "parquet": ParquetWriter,
 }
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _plain(value)
 
 
 def _plain(value: Any) -> Any:

@@ -39,10 +39,10 @@ def _view(
     name: str,
     entity: str,
     *,
+    columns: str,
     key: str,
     at: str | None = None,
     big: str = "",
-    text: str = "",
     time: str = "",
     flag: str = "",
     number: str = "",
@@ -50,22 +50,22 @@ def _view(
     required: str = "",
     links: dict[str, Link] | None = None,
 ) -> View:
+    """A view with these columns, in this order: text, unless they are named among those of another type."""
     kinds: list[tuple[str, TypeEngine[Any]]] = [
         (big, BigInteger()),
-        (text, Text()),
         (time, DateTime(timezone=True)),
         (flag, Boolean()),
         (number, Double()),
         (uuid, Uuid()),
     ]
+    types = {each: kind for names, kind in kinds for each in names.split()}
     keys = tuple(key.split())
     needed = {*keys, "endpoint", *required.split()}
-    columns = [
-        Column(each, kind, nullable=each not in needed, primary_key=each in keys)
-        for names, kind in kinds
-        for each in names.split()
+    made = [
+        Column(each, types.get(each, Text()), nullable=each not in needed, primary_key=each in keys)
+        for each in columns.split()
     ]
-    table = Table(f"analytics_{name.lower()}", metadata, *columns)
+    table = Table(f"analytics_{name.lower()}", metadata, *made)
     return View(name, entity, table, keys, at, links or {})
 
 
@@ -95,11 +95,13 @@ VIEWS: dict[str, View] = {
         _view(
             "Conversations",
             "Conversation",
+            columns="conversation_id endpoint external_id contact_id channel language state control "
+            "is_test started_at last_event_at quarantined_at sessions user_messages "
+            "bot_messages agent_messages handovers dead_deliveries",
             key="conversation_id",
             at="started_at",
             big="conversation_id contact_id sessions user_messages bot_messages agent_messages handovers "
             "dead_deliveries",
-            text="endpoint external_id channel language state control",
             flag="is_test",
             time="started_at last_event_at quarantined_at",
             required="external_id state control is_test started_at sessions",
@@ -108,11 +110,14 @@ VIEWS: dict[str, View] = {
         _view(
             "Sessions",
             "Session",
+            columns="session_id conversation_id endpoint external_id number contact_id channel "
+            "language is_test started_at last_input_at ended_at end_reason turns "
+            "user_messages bot_messages agent_messages handovers contained "
+            "first_reply_seconds bot outcome drop_off",
             key="session_id",
             at="started_at",
             big="session_id conversation_id number contact_id turns user_messages bot_messages "
             "agent_messages handovers",
-            text="endpoint external_id channel language end_reason bot outcome drop_off",
             flag="is_test contained",
             time="started_at last_input_at ended_at",
             number="first_reply_seconds",
@@ -122,10 +127,11 @@ VIEWS: dict[str, View] = {
         _view(
             "Messages",
             "Message",
+            columns="message_id conversation_id endpoint external_id channel is_test session_id "
+            "dialog_id event_id delivery_id handover_id at author author_id kind text late",
             key="message_id",
             at="at",
             big="message_id conversation_id session_id dialog_id event_id delivery_id handover_id",
-            text="endpoint external_id channel author author_id kind text",
             flag="is_test late",
             time="at",
             required="conversation_id external_id is_test at author kind late",
@@ -134,10 +140,12 @@ VIEWS: dict[str, View] = {
         _view(
             "Turns",
             "Turn",
+            columns="turn_id conversation_id endpoint external_id channel is_test session_id "
+            "dialog_id bot event_type received_at handled_at reply_id replied_at "
+            "latency_seconds replies understood intent goal late",
             key="turn_id",
             at="received_at",
             big="turn_id conversation_id session_id dialog_id reply_id replies",
-            text="endpoint external_id channel bot event_type intent goal",
             flag="is_test understood late",
             time="received_at handled_at replied_at",
             number="latency_seconds",
@@ -147,10 +155,12 @@ VIEWS: dict[str, View] = {
         _view(
             "Handovers",
             "Handover",
+            columns="handover_id conversation_id endpoint external_id channel is_test session_id "
+            "dialog_id queue status reason requested_at queued_at active_at ended_at "
+            "waiting_seconds handling_seconds transfers agents inactive_count",
             key="handover_id",
             at="requested_at",
             big="handover_id conversation_id session_id dialog_id transfers agents inactive_count",
-            text="endpoint external_id channel queue status reason",
             flag="is_test",
             time="requested_at queued_at active_at ended_at",
             number="waiting_seconds handling_seconds",
@@ -160,10 +170,11 @@ VIEWS: dict[str, View] = {
         _view(
             "Contacts",
             "Contact",
+            columns="contact_id endpoint identity name email phone company language first_seen_at "
+            "last_seen_at conversations sessions",
             key="contact_id",
             at="first_seen_at",
             big="contact_id conversations sessions",
-            text="endpoint identity name email phone company language",
             time="first_seen_at last_seen_at",
             required="identity first_seen_at last_seen_at",
             links={"Conversations": Link("Conversations", "contact_id", True)},
@@ -171,10 +182,12 @@ VIEWS: dict[str, View] = {
         _view(
             "Deliveries",
             "Delivery",
+            columns="delivery_id conversation_id endpoint external_id channel is_test session_id "
+            "dialog_id turn_id place kind status reason attempts retries created_at sent_at "
+            "seconds in_doubt_since confirmed_at confirmed_by ended_at",
             key="delivery_id",
             at="created_at",
             big="delivery_id conversation_id session_id dialog_id turn_id place attempts retries",
-            text="endpoint external_id channel kind status reason confirmed_by",
             flag="is_test",
             time="created_at sent_at in_doubt_since confirmed_at ended_at",
             number="seconds",
@@ -184,10 +197,11 @@ VIEWS: dict[str, View] = {
         _view(
             "Runs",
             "Run",
+            columns="run_id flow_run_id name conversation_id endpoint external_id is_test session_id "
+            "number state opened_at ended_at seconds turns retries worker_id",
             key="run_id",
             at="opened_at",
             big="run_id conversation_id session_id number turns retries worker_id",
-            text="name endpoint external_id state",
             flag="is_test",
             time="opened_at ended_at",
             number="seconds",
@@ -198,10 +212,11 @@ VIEWS: dict[str, View] = {
         _view(
             "Events",
             "Event",
+            columns="event_number event_id endpoint conversation_id external_id is_test type sent_at "
+            "received_at handled_at seconds outcome retry late session_id dialog_id",
             key="event_number",
             at="received_at",
             big="event_number conversation_id retry session_id dialog_id",
-            text="event_id endpoint external_id type outcome",
             flag="is_test late",
             time="sent_at received_at handled_at",
             number="seconds",
@@ -211,10 +226,11 @@ VIEWS: dict[str, View] = {
         _view(
             "Marks",
             "Mark",
+            columns="mark_id conversation_id endpoint external_id channel is_test session_id "
+            "dialog_id turn_id kind value at",
             key="mark_id",
             at="at",
             big="mark_id conversation_id session_id dialog_id turn_id",
-            text="endpoint external_id channel kind value",
             flag="is_test",
             time="at",
             required="conversation_id external_id is_test kind value at",
@@ -223,10 +239,16 @@ VIEWS: dict[str, View] = {
         _view(
             "Hours",
             "Hour",
+            columns="hour endpoint channel conversations sessions contained returning_contacts "
+            "first_replies first_reply_seconds messages_user messages_bot messages_agent "
+            "events turns unanswered replies latency_seconds understood not_understood "
+            "dialogs dialogs_failed handovers handovers_active handovers_completed "
+            "handovers_cancelled handovers_failed handovers_timed_out waiting_seconds "
+            "handlings handling_seconds deliveries deliveries_sent deliveries_withheld "
+            "deliveries_dead retries",
             key="hour endpoint channel",
             at="hour",
             time="hour",
-            text="endpoint channel",
             big="conversations sessions contained returning_contacts first_replies messages_user "
             "messages_bot messages_agent events turns unanswered replies understood not_understood dialogs "
             "dialogs_failed handovers handovers_active handovers_completed handovers_cancelled "
@@ -237,20 +259,20 @@ VIEWS: dict[str, View] = {
         _view(
             "Latency",
             "LatencyBucket",
+            columns="hour endpoint bucket seconds replies",
             key="hour endpoint bucket",
             at="hour",
             time="hour",
-            text="endpoint",
             big="bucket replies",
             number="seconds",
         ),
         _view(
             "Parts",
             "Part",
+            columns="hour endpoint measure part count",
             key="hour endpoint measure part",
             at="hour",
             time="hour",
-            text="endpoint measure part",
             big="count",
         ),
     )

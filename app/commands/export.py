@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.analytics.files import WRITERS, Wanted, total, write
+from app.analytics.files import WRITERS, Wanted, need_pyarrow, total, write
 from app.analytics.views import VIEWS
 from app.commands.common import counted, read_settings
 from app.commands.database import check_endpoints, with_database
@@ -36,8 +36,10 @@ def run(
         raise ConfigurationError(f"there is no {name}; there are {', '.join(each.lower() for each in VIEWS)}")
     if format not in WRITERS:
         raise ConfigurationError(f"--format must be one of {', '.join(WRITERS)}")
-    if format == "parquet" and output is None:
-        raise ConfigurationError("--format parquet needs --output")
+    if format == "parquet":
+        need_pyarrow()
+        if output is None:
+            raise ConfigurationError("--format parquet needs --output")
     settings, now = read_settings(), datetime.now(UTC)
     wanted = Wanted(
         view,
@@ -47,16 +49,24 @@ def run(
     )
     check_endpoints(settings, *endpoints)
     with ExitStack() as stack:
-        file: IO[bytes] = stack.enter_context(output.open("wb")) if output else sys.stdout.buffer
+        file: IO[bytes] = stack.enter_context(_opened(output)) if output else sys.stdout.buffer
         writer = WRITERS[format](view.table, file)
 
         async def export(engine: AsyncEngine) -> int:
             with _progress() as progress:
-                task = progress.add_task(name, total=await total(engine, wanted))
+                rows = None if progress.disable else await total(engine, wanted)
+                task = progress.add_task(name, total=rows)
                 return await write(engine, wanted, writer, on_rows=lambda rows: progress.advance(task, rows))
 
         written = with_database(settings, export)
     print(counted(written, "row"), file=sys.stderr)  # noqa: T201
+
+
+def _opened(output: Path) -> IO[bytes]:
+    try:
+        return output.open("wb")
+    except OSError as error:
+        raise ConfigurationError(f"{output} can't be written: {error.strerror}") from None
 
 
 def _progress() -> Progress:

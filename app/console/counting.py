@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 PAUSE = 15.0
 #: How long a page waits for the count; what takes longer is in the next look. (seconds)
 PATIENCE = 0.15
+#: How long the first one waits after a start: what was counted before may be hours old. (seconds)
+FIRST = 2.0
 
 
 class Counting:
@@ -40,7 +42,7 @@ class Counting:
             if time.monotonic() - self._ended < PAUSE:
                 return
             self._count = asyncio.create_task(self._roll_up())
-        await asyncio.wait({self._count}, timeout=PATIENCE)
+        await asyncio.wait({self._count}, timeout=FIRST if self._ended == float("-inf") else PATIENCE)
 
     async def aclose(self) -> None:
         """Stop counting: an hour that is not done is counted next time."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from litestar import Request, Response, Router, get, post
@@ -13,7 +14,8 @@ from litestar.datastructures import FormMultiDict
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath
 from litestar.response import Redirect
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.analytics.measures import Overview, overview
@@ -22,14 +24,18 @@ from app.console import reading, story
 from app.console.access import Access, Forbidden, LoginNeeded, Viewer
 from app.console.counting import Counting
 from app.console.rendering import render
-from app.console.static import asset, vendor
+from app.console.static import asset, has_charts, vendor
 from app.conversation.redrive import redrive
+from app.database.refusals import is_unfit
 from app.endpoints import Endpoints
 from app.gateway.client import GatewayClient, RequestFailed
 
 log = structlog.get_logger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
+
+#: Where a session keeps what the next page says.
+_SAID = "said"
 
 #: Spans of the overview: their length and the step of their charts.
 SPANS = {
@@ -84,9 +90,9 @@ class Console:
         async def conversation(request: AnyRequest, id: FromPath[int]) -> Response[bytes]:
             return await self._conversation(request, id)
 
-        @get("/conversations/{id:int}/interactions")
+        @post("/conversations/{id:int}/interactions")
         async def interactions(request: AnyRequest, id: FromPath[int]) -> Response[bytes]:
-            return await self._interactions(request, id)
+            return await self._interactions(request, id, await request.form())
 
         @get("/dead-letters")
         async def dead_letters(request: AnyRequest) -> Response[bytes]:
@@ -136,7 +142,8 @@ class Console:
                 LoginNeeded: _login,
                 Forbidden: _forbidden,
                 HTTPException: _http_error,
-                SQLAlchemyError: _unavailable,
+                DBAPIError: _unavailable,
+                PoolTimeout: _unavailable,
                 OSError: _unavailable,
             },
         )
@@ -160,6 +167,7 @@ class Console:
             "overview.html",
             **self._frame(viewer, "overview"),
             measures=measures,
+            has_charts=has_charts(),
             charts=json.dumps(_charts(measures)).replace("<", "\\u003c"),
             span=span if span in SPANS else "7d",
             spans=list(SPANS),
@@ -203,9 +211,10 @@ class Console:
             raise NotFoundException("There is no such conversation")
         return render("conversation.html", **self._frame(viewer, "conversations"), story=found)
 
-    async def _interactions(self, request: AnyRequest, id: int) -> Response[bytes]:
-        """8x8's interaction ids, asked for only when somebody looks, and kept for the timeline."""
+    async def _interactions(self, request: AnyRequest, id: int, data: FormMultiDict) -> Response[bytes]:
+        """8x8's interaction ids, asked for only when somebody wants them, and kept for the timeline."""
         viewer = self._access.viewer(request)
+        self._access.check(request, str(data.get("csrf", "")))
         found = await story.read_story(self._engine, id, None) if id < 2**63 else None
         if found is None or not viewer.may_see(found.conversation["endpoint"]):
             raise NotFoundException("There is no such conversation")
@@ -219,10 +228,19 @@ class Console:
         await kept.keep(self._engine, id, known)
         return render("interactions.html", interactions=known, reason="")
 
-    async def _dead_letters(self, request: AnyRequest, done: str = "") -> Response[bytes]:
+    async def _dead_letters(self, request: AnyRequest) -> Response[bytes]:
         viewer = self._access.viewer(request)
-        rows = await reading.dead_letters(self._engine, viewer.endpoints)
-        return render("dead_letters.html", **self._frame(viewer, "dead-letters"), rows=rows, done=done)
+        chosen = request.query_params.get("endpoint", "")
+        rows = await reading.dead_letters(self._engine, _allowed(viewer, chosen))
+        names, _ = await reading.choices(self._engine)
+        return render(
+            "dead_letters.html",
+            **self._frame(viewer, "dead-letters"),
+            rows=rows,
+            done=request.session.pop(_SAID, ""),
+            endpoint=chosen,
+            endpoints=[name for name in names if viewer.may_see(name)],
+        )
 
     async def _redrive(self, request: AnyRequest, data: FormMultiDict) -> Response[Any]:
         viewer = self._access.viewer(request)
@@ -231,7 +249,7 @@ class Console:
             raise Forbidden
         ids = [number for text in data.getall("delivery", []) if (number := _number(str(text)))]
         if not ids:
-            return await self._dead_letters(request, "Nothing was chosen.")
+            return _told(request, "Nothing was chosen.")
         result = await redrive(
             self._engine,
             ids=ids,
@@ -244,10 +262,19 @@ class Console:
             said.append(f"{len(result.in_doubt)} may have arrived: they are sent again only if you say so.")
         if result.not_dead:
             said.append(f"{len(result.not_dead)} were no longer dead.")
-        return await self._dead_letters(request, " ".join(said))
+        return _told(request, " ".join(said))
 
     def _frame(self, viewer: Viewer, here: str) -> dict[str, Any]:
         return {"viewer": viewer, "here": here, "prefect": self._prefect_ui}
+
+
+def _told(request: AnyRequest, said: str) -> Response[Any]:
+    """Back to the dead letters, where it is said once: a reload of that page sends nothing again."""
+    request.session[_SAID] = said
+    query = urlencode(
+        {"endpoint": request.query_params["endpoint"]} if "endpoint" in request.query_params else {}
+    )
+    return Redirect(f"/console/dead-letters{'?' if query else ''}{query}", status_code=303)
 
 
 def _allowed(viewer: Viewer, chosen: str) -> list[str] | None:
@@ -323,5 +350,8 @@ def _http_error(_: AnyRequest, error: HTTPException) -> Response[bytes]:
 
 
 def _unavailable(_: AnyRequest, error: Exception) -> Response[bytes]:
+    if isinstance(error, DBAPIError) and is_unfit(error):
+        text = "What the address asks for is no value that can be looked for."
+        return render("error.html", 400, title="Not understood", text=text)
     log.warning("console_unavailable", error=type(error).__name__)
     return render("error.html", 503, title="Not now", text="The database does not answer in time. Try again.")

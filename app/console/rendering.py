@@ -49,16 +49,22 @@ def seconds(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share in percent; a tenth more where it is near the ends."""
+    """A share in percent; a tenth more where it is near the ends, which are only for nothing and all."""
     if value is None:
         return "–"
-    digits = 1 if 0 < value < 0.1 or 0.9 < value < 1 else 0
-    return f"{value * 100:.{digits}f} %"
+    if 0 < value < 0.1 or 0.9 < value < 1:
+        return f"{min(max(value * 100, 0.1), 99.9):.1f} %"
+    return f"{value * 100:.0f} %"
 
 
 def number(value: float | None) -> str:
     """A count with thin spaces between thousands."""
     return "–" if value is None else f"{value:,.0f}".replace(",", "\u202f")
+
+
+def counted(value: float, one: str, more: str) -> str:
+    """A count with its word."""
+    return f"{number(value)} {one if value == 1 else more}"
 
 
 def moment(value: datetime | None) -> str:
@@ -78,4 +84,6 @@ _environment = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(seconds=seconds, percent=percent, number=number, moment=moment, iso=iso)
+_environment.filters.update(
+    seconds=seconds, percent=percent, number=number, counted=counted, moment=moment, iso=iso
+)

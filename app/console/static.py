@@ -23,6 +23,11 @@ FILES = {
 }
 
 
+def has_charts() -> bool:
+    """Whether the library that draws charts is there."""
+    return all((VENDOR / name).is_file() for name in VENDOR_FILES)
+
+
 @get("/static/{name:str}")
 async def asset(name: FromPath[str]) -> Response[bytes]:
     """A file of ours."""

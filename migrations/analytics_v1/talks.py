@@ -109,7 +109,7 @@ SESSIONS = View(
         (
             "ended_at",
             "s.ended_at",
-            "When it was closed; a silent one is closed only by the user's next input, so null does not mean lively",
+            "When it was closed, a silent one some time after its end; null: it is open",
         ),
         ("end_reason", "s.end_reason", "expired, idle, user_left, …"),
         (

@@ -122,6 +122,50 @@ def test_times_are_the_readers_own(page: Page) -> None:
     assert shown.get_attribute("title", timeout=1000).endswith("UTC")  # type: ignore[union-attr]
 
 
+def test_what_renews_itself_leaves_the_focus_where_it_is(page: Page, stage: Stage) -> None:
+    page.goto(f"{stage.url}/console/conversations")
+    rows = page.locator("table.list tbody tr")
+    before = rows.count()
+    page.locator("#list .scroll").focus()
+
+    async def another(play: Scene) -> None:
+        play.conversation = f"int-focus-{before}"
+        await play.says("One more")
+        await play.work()
+
+    stage.run(another)
+    expect(rows).to_have_count(before + 1, timeout=15_000)
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Sessions"
+    link = page.get_by_role("link", name="int-human-chat-00-acme01")
+    link.focus()
+    before += 1
+    stage.run(another)
+    expect(rows).to_have_count(before + 1, timeout=15_000)
+    assert page.evaluate("document.activeElement.textContent") == "int-human-chat-00-acme01"
+
+
+def test_a_transcript_opens_at_its_newest_message_and_stays_there(page: Page, stage: Stage) -> None:
+    async def talk(play: Scene) -> None:
+        play.conversation = "int-long-chat-00-acme01"
+        for number in range(25):
+            await play.says(f"Line {number}")
+            await play.work()
+
+    stage.run(talk)
+    page.goto(f"{stage.url}/console/conversations?q=int-long-chat-00-acme01")
+    page.get_by_role("link", name="int-long-chat-00-acme01").click()
+    at_end = "each => each.scrollTop > 0 && each.scrollHeight - each.scrollTop - each.clientHeight < 4"
+    region = page.get_by_role("region", name="Transcript")
+    expect(region).to_have_attribute("tabindex", "0")
+    assert region.evaluate(at_end)
+    region.focus()
+    number = page.locator(".transcript li").count()
+    stage.run(talk)
+    expect(page.locator(".transcript li")).not_to_have_count(number, timeout=15_000)
+    assert region.evaluate(at_end)
+    assert page.evaluate("document.activeElement.getAttribute('aria-labelledby')") == "transcript"
+
+
 def test_a_dead_letter_is_redriven_with_the_keyboard(page: Page) -> None:
     page.get_by_role("link", name="Dead letters").press("Enter")
     box = page.locator('input[name="delivery"]')
@@ -136,6 +180,28 @@ def test_a_dead_letter_is_redriven_with_the_keyboard(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").filter(has_text="1 will be sent again.")).to_be_visible()
     expect(page.get_by_text("There are none.")).to_be_visible()
+
+
+def test_asking_8x8_says_when_it_fails_and_may_be_tried_again(browser: Browser, stage: Stage) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{stage.url}/console/conversations/1")
+    page.route("**/interactions", lambda route: route.fulfill(status=503))
+    button = page.get_by_role("button", name="Ask 8x8")
+    button.click()
+    answer = page.locator("#interactions")
+    expect(answer).to_have_text("That did not work. Try again.")
+    expect(answer).to_have_attribute("role", "status")
+    expect(button).to_be_enabled()
+    page.unroute("**/interactions")
+    page.route("**/interactions", lambda route: route.abort())
+    button.click()
+    expect(button).to_be_enabled()
+    expect(answer).to_have_text("That did not work. Try again.")
+    page.unroute("**/interactions")
+    button.click()
+    expect(answer).to_contain_text("8x8 does not tell")
+    context.close()
 
 
 def test_the_keyboard_reaches_everything_and_skips_the_menu(page: Page) -> None:
@@ -185,6 +251,11 @@ def test_a_phone_shows_it_all_without_scrolling_sideways(browser: Browser, stage
             if not path and VENDOR.exists():
                 expect(page.locator(".chart canvas")).to_have_count(4)
             assert page.evaluate(SPILLS) == [], path
+            if path in ("/conversations", "/dead-letters"):
+                wide = "all => all.some((each) => each.scrollWidth > each.clientWidth)"
+                assert not page.locator(".scroll").evaluate_all(wide), (
+                    f"{path}: rows are read without scrolling"
+                )
             header = page.locator("header").bounding_box()
             assert header is not None and header["height"] <= 100, "the menu leaves room for the page"
             folder = os.environ.get("SCREENSHOTS")

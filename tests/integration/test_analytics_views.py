@@ -45,6 +45,8 @@ async def test_what_the_code_knows_of_the_views_is_what_the_database_has(engine:
     }
     apart = {name for name in found if name[0] == "analytics_timeline"}  # of SQL alone: it has no key
     assert apart and set(known) == set(found) - apart
+    in_order = sorted(known, key=lambda name: name[0])
+    assert in_order == [name for name in found if name not in apart]
     wrong = [name for name, kind in known.items() if found[name] not in TYPES[kind]]
     assert wrong == []
 

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.access.tokens import new_token
 from app.analytics.rollup import roll_up
 from app.bot import Chat
+from app.console import rendering, static
 from app.endpoints import Endpoints
 from app.gateway.outcome import Refused
 from tests.integration.admin_pages import admin
@@ -170,14 +171,52 @@ async def test_a_dead_letter_is_redriven_from_its_page(client: httpx.AsyncClient
     assert elsewhere.status_code == 403
     assert await told.statuses() == ["sent", "sent", "dead"]
     answer = await client.post("/console/dead-letters", data=form)
-    assert "1 will be sent again." in answer.text
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/dead-letters")
+    assert "1 will be sent again." in await page(client, "/dead-letters")
+    assert "will be sent again." not in await page(client, "/dead-letters"), "it is said once"
     told.conversation = "ID-2"
     await told.work()
     assert await told.statuses() == ["sent", "sent", "sent"]
-    assert (
-        "Nothing was chosen."
-        in (await client.post("/console/dead-letters", data={"csrf": form["csrf"]})).text
-    )
+    await client.post("/console/dead-letters?endpoint=support", data={"csrf": form["csrf"]})
+    assert "Nothing was chosen." in await page(client, "/dead-letters?endpoint=support")
+
+
+async def test_dead_letters_of_one_endpoint(client: httpx.AsyncClient) -> None:
+    assert "ID-2" in await page(client, "/dead-letters?endpoint=support")
+    assert "There are none" in await page(client, "/dead-letters?endpoint=other")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "?endpoint=%00",
+        "/conversations?endpoint=a%00",
+        "/conversations?channel=%00",
+        "/dead-letters?endpoint=%00",
+    ],
+)
+async def test_what_no_value_can_be_is_the_askers_mistake(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(f"/console{path}")
+    assert answer.status_code == 400 and "Not understood" in answer.text
+
+
+async def test_a_page_that_begins_before_all_times_is_the_askers_mistake(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/console/conversations", params={"before": "0001-01-01T00:00:00+14:00~1"})
+    assert answer.status_code == 400
+
+
+async def test_without_the_charts_library_the_table_is_open(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(static, "VENDOR", tmp_path)
+    text = await page(client, "")
+    assert "/console/vendor/" not in text and "data-chart" not in text
+    assert re.search(r'<details [^>]*id="series-table"[^>]* open>', text)
+
+
+def test_shares_are_all_or_nothing_only_where_they_are() -> None:
+    shown = [rendering.percent(each) for each in (0, 0.0002, 0.05, 0.5, 0.9997, 1, None)]
+    assert shown == ["0 %", "0.1 %", "5.0 %", "50 %", "99.9 %", "100 %", "–"]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +232,8 @@ async def test_without_a_password_it_is_open_to_this_machine_alone(
     client: httpx.AsyncClient, headers: dict[str, str]
 ) -> None:
     for path in ("", "/conversations", "/conversations/1", "/dead-letters", "/conversations/1/interactions"):
-        answer = await client.get(f"/console{path}", headers=headers)
+        method = "POST" if path.endswith("interactions") else "GET"
+        answer = await client.request(method, f"/console{path}", headers=headers)
         assert answer.status_code == 403, path
         assert "hello" not in answer.text and "ID-" not in answer.text
     assert (await client.get("/console", headers={"host": "localhost:1"})).status_code == 200
@@ -213,7 +253,8 @@ async def log_in(client: httpx.AsyncClient, password: str) -> httpx.Response:
 
 async def test_with_a_password_everybody_logs_in(locked: httpx.AsyncClient) -> None:
     for path in ("", "/conversations", "/conversations/1", "/dead-letters", "/conversations/1/interactions"):
-        answer = await locked.get(f"/console{path}")
+        method = "POST" if path.endswith("interactions") else "GET"
+        answer = await locked.request(method, f"/console{path}")
         assert (answer.status_code, answer.headers["location"]) == (303, "/console/login"), path
     assert (await log_in(locked, "wrong")).status_code == 401
     assert (await locked.post("/console/login", data={"password": PASSWORD})).status_code == 403
@@ -267,12 +308,15 @@ async def test_interactions_are_asked_of_8x8_only_then(
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     known = endpoint(eightxeight={"base_url": url, "api_key": "k" * 20, "tenant": "acme01"})
     async with server, admin(database_url, tmp_path, endpoints=Endpoints(endpoints=[known])) as client:
-        await page(client, "/conversations/1")
+        form = {"csrf": csrf(await page(client, "/conversations/1"))}
+        path = "/console/conversations/1/interactions"
+        assert (await client.get(path)).status_code == 405
+        assert (await client.post(path)).status_code == 403
         assert asked == []
-        shown = html.unescape((await client.get("/console/conversations/1/interactions")).text)
+        shown = html.unescape((await client.post(path, data=form)).text)
         assert "int-17" in shown
         assert asked == ["/chat-gateway/v1/conversations/ID-0/interactions"]
-        await client.get("/console/conversations/1/interactions")  # it is kept once
+        await client.post(path, data=form)  # it is kept once
         of_it = (
             "SELECT about, note FROM analytics_timeline WHERE conversation_id = 1 AND what = 'interaction'"
         )
@@ -280,4 +324,5 @@ async def test_interactions_are_asked_of_8x8_only_then(
         shown = await page(client, "/conversations/1")
         assert 'class="tag interaction"' in shown and "int-17" in shown
     async with admin(database_url, tmp_path) as client:  # nobody answers there
-        assert "8x8 does not tell" in (await client.get("/console/conversations/1/interactions")).text
+        form = {"csrf": csrf(await page(client, "/conversations/1"))}
+        assert "8x8 does not tell" in (await client.post(path, data=form)).text

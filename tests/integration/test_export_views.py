@@ -55,6 +55,8 @@ async def test_csv_holds_every_row_and_reads_back(engine: AsyncEngine) -> None:
     assert [row["external_id"] for row in rows] == [f'ID-{n} "ü,\n' for n in range(10)]
     assert rows[0]["started_at"] == "2026-01-31T12:00:00+00:00"
     assert rows[0]["channel"] == "SMS" and rows[1]["channel"] == ""
+    assert rows[0]["is_test"] == "false"
+    assert list(rows[0])[:4] == ["conversation_id", "endpoint", "external_id", "contact_id"]
 
 
 async def test_json_lines_hold_what_was_asked_for(engine: AsyncEngine) -> None:
@@ -118,6 +120,9 @@ async def test_the_command_writes_a_file_and_says_what_is_wrong(
         export.run(name="nothing", output=target, **given)
     with pytest.raises(ConfigurationError, match="--format"):
         export.run(name="events", output=target, **{**given, "format": "xls"})
+    for unwritable in (tmp_path, tmp_path / "nowhere" / "events.jsonl"):
+        with pytest.raises(ConfigurationError, match="can't be written"):
+            export.run(name="events", output=unwritable, **given)
     with pytest.raises(ConfigurationError, match="--output"):
         export.run(name="events", output=None, **{**given, "format": "parquet"})
 
@@ -169,7 +174,14 @@ def _all_of(terminal: int) -> str:
         read += part
 
 
-def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+def test_parquet_without_pyarrow_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigurationError, match="pip install pyarrow"):
         WRITERS["parquet"](VIEWS["Events"].table, io.BytesIO())
+    given: dict[str, Any] = {"since": None, "until": None, "endpoints": [], "format": "parquet"}
+    with pytest.raises(ConfigurationError, match="pip install pyarrow"):
+        export.run(name="events", output=tmp_path / "events.parquet", **given)
+    assert not (tmp_path / "events.parquet").exists()

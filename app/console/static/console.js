@@ -13,20 +13,47 @@ function localTimes(root) {
   }
 }
 
-/** Take over what has changed in the parts marked data-live, where nobody is working just now. */
+/** Whether somebody works on the part just now: fills in or chooses something, or marks text. */
+function inUse(part) {
+  const marked = getSelection();
+  return (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea, button"))
+    || part.querySelector("input:checked") !== null
+    || (!marked.isCollapsed && part.contains(marked.anchorNode));
+}
+
+/** What is to an element in a fresh part what `one` is here. */
+function heir(one, fresh) {
+  const signs = (each) => ["id", "href", "aria-label", "aria-labelledby"].map((name) => each.getAttribute(name)).join(" ");
+  return [...fresh.querySelectorAll(one.tagName)].find((each) => signs(each) === signs(one));
+}
+
+const atEnd = (each) => each.scrollHeight - each.scrollTop - each.clientHeight < 4;
+
+/** Take over what has changed in the parts marked data-live, where nobody is working; focus and place stay. */
 function renew(fresh) {
   localTimes(fresh);
   for (const part of document.querySelectorAll("[data-live]")) {
     const next = fresh.getElementById(part.id);
-    if (!next || next.innerHTML === part.innerHTML) continue;
-    if (part.contains(document.activeElement) && document.activeElement.matches("input, select, button, a")) continue;
-    const kept = [...part.querySelectorAll(".scroll, .transcript")].map((each) => [each.scrollTop, each.scrollLeft]);
-    part.innerHTML = next.innerHTML;
-    part.querySelectorAll(".scroll, .transcript").forEach((each, index) => {
-      if (kept[index]) [each.scrollTop, each.scrollLeft] = kept[index];
+    if (!next || next.innerHTML === part.innerHTML || inUse(part)) continue;
+    const focused = part.contains(document.activeElement) ? document.activeElement : null;
+    const after = focused && heir(focused, next);
+    if (focused && !after) continue;
+    const kept = [...part.querySelectorAll(".scroll")].map((each) => [each.scrollTop, each.scrollLeft, atEnd(each)]);
+    part.replaceChildren(...next.childNodes);
+    part.querySelectorAll(".scroll").forEach((each, index) => {
+      if (!kept[index]) return;
+      const [top, left, end] = kept[index];
+      each.scrollTop = end && "newest" in each.dataset ? each.scrollHeight : top;
+      each.scrollLeft = left;
     });
+    after?.focus({ preventScroll: true });
     part.dispatchEvent(new CustomEvent("renewed", { bubbles: true }));
   }
+}
+
+function say(state, text) {
+  if (state.textContent !== text) state.textContent = text;
+  state.classList.toggle("off", text !== "live");
 }
 
 async function look() {
@@ -36,15 +63,14 @@ async function look() {
     if (answer.redirected && answer.url.includes("/console/login")) location.reload();
     if (!answer.ok) throw new Error(String(answer.status));
     renew(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    state.textContent = "live";
-    state.classList.remove("off");
+    say(state, "live");
   } catch {
-    state.textContent = "not live";
-    state.classList.add("off");
+    say(state, "not live");
   }
 }
 
 localTimes(document);
+for (const each of document.querySelectorAll("[data-newest]")) each.scrollTop = each.scrollHeight;
 
 if (document.querySelector("[data-live]") && document.querySelector("[data-live-state]")) {
   let busy = false;
@@ -68,14 +94,28 @@ for (const all of document.querySelectorAll("[data-all]")) {
   });
 }
 
-for (const place of document.querySelectorAll("[data-fetch]")) {
-  place.querySelector("button").addEventListener("click", async (event) => {
-    event.target.disabled = true;
-    const answer = await fetch(place.dataset.fetch);
+/** A form whose answer is shown on this page. */
+async function ask(form) {
+  const place = document.getElementById(form.dataset.ask);
+  const button = form.querySelector("button");
+  button.disabled = true;
+  place.textContent = "Asking…";
+  try {
+    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    if (answer.redirected) return location.reload();
+    if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     localTimes(page);
     place.replaceChildren(...page.body.children);
-    place.setAttribute("tabindex", "-1");
-    place.focus();
+  } catch {
+    place.textContent = "That did not work. Try again.";
+  }
+  button.disabled = false;
+}
+
+for (const form of document.querySelectorAll("form[data-ask]")) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    ask(form);
   });
 }
