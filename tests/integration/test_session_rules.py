@@ -178,19 +178,20 @@ async def test_the_clock_ends_no_session_whose_handover_has_just_ended(engine: A
 
 async def test_the_clock_ends_a_session_once_its_handover_is_over_for_so_long(engine: AsyncEngine) -> None:
     play = await after_a_long_handover(engine)
-    play.clock.forward(1800)
+    play.clock.forward(1900)
     assert await end_lapsed(play.services) == 1
     assert await ends(play) == [(1, "expired")]
 
 
 async def test_what_happened_since_the_clock_looked_is_seen(engine: AsyncEngine) -> None:
     play = scene(engine, asks, session_expiration=60)
-    await play.says("x")
+    begun = play.clock()
+    await play.says("x", received=begun)
     await play.work()
     (conversation,) = [row[0] for row in await play.rows("SELECT id FROM conversation")]
     play.clock.forward(61)
-    looked = play.clock()
-    await play.says("y", received=looked - timedelta(seconds=2))
+    looked = begun + timedelta(seconds=61)
+    await play.says("y", received=begun + timedelta(seconds=59))
     await play.work()
     await let_go(play)
     assert not await lapse._end(play.services, conversation, looked)
