@@ -20,7 +20,7 @@ from functools import partial
 import asyncpg
 import structlog
 
-from app.database.engine import connect
+from app.database.engine import connect, listening
 from app.endpoints import Endpoint, Endpoints
 from app.endpoints_file import load_endpoints
 from app.errors import ConfigurationError
@@ -111,7 +111,7 @@ class Reloader:
             connection.add_termination_listener(partial(_set, ended, asked))
             await connection.add_listener(CHANNEL, lambda *_: asked.set())
             while True:
-                await asked.wait()
+                await listening(connection, asked)
                 asked.clear()
                 if ended.is_set():
                     return

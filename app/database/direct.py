@@ -50,7 +50,7 @@ async def direct(engine: AsyncEngine) -> AsyncIterator[Direct]:
     """A connection of the pool. A transaction that is open at the end is rolled back.
 
     What asyncpg raises comes out as SQLAlchemy's DBAPIError; InternalClientError is how it puts that the
-    connection broke down in the middle of something.
+    connection broke down in the middle of something, TimeoutError that nothing was answered.
     """
     async with engine.connect() as connection:
         driver = _driver(connection)
@@ -62,6 +62,9 @@ async def direct(engine: AsyncEngine) -> AsyncIterator[Direct]:
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             await _recover(connection, driver)
             raise translated(error) from error
+        except TimeoutError:
+            await connection.invalidate()
+            raise
         except BaseException:
             await _recover(connection, driver)
             raise

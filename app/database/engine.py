@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import event
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 #: NOTIFY on this channel carries ids of conversations that are due, separated by commas.
@@ -27,10 +28,12 @@ class Limits:
     lock: float = 1.0
     idle_in_transaction: float = 5.0
     pool_wait: float = 1.0
+    answer: float | None = None
+    """A connection on which a statement is not answered for so long is dead, and so are those beside it."""
 
 
 RECEIVER = Limits(statement=2.0, pool_size=8)
-WORKER = Limits(statement=10.0, pool_size=8, pool_wait=10.0)
+WORKER = Limits(statement=10.0, pool_size=8, pool_wait=10.0, answer=10.5)
 TOOL = Limits(statement=300.0, pool_size=2, lock=10.0, idle_in_transaction=300.0, pool_wait=10.0)
 
 
@@ -63,14 +66,26 @@ def server_settings(limits: Limits, application: str) -> dict[str, str]:
 
 def create_engine(url: str | URL, limits: Limits, *, application: str) -> AsyncEngine:
     """An engine with a small pool. Waiting for the pool raises `sqlalchemy.exc.TimeoutError`."""
-    return create_async_engine(
+    engine = create_async_engine(
         async_url(url),
         pool_size=limits.pool_size,
         max_overflow=0,
         pool_timeout=limits.pool_wait,
         pool_use_lifo=True,
-        connect_args={"server_settings": server_settings(limits, application), "timeout": 5},
+        connect_args={
+            "server_settings": server_settings(limits, application),
+            "timeout": 5,
+            "command_timeout": limits.answer,
+        },
     )
+    event.listen(engine.sync_engine, "handle_error", _dead_where_silent)
+    return engine
+
+
+def _dead_where_silent(context: ExceptionContext) -> None:
+    """A statement that is not answered at all: its connection is closed, and so are those beside it."""
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = True
 
 
 def dsn(url: str | URL) -> dict[str, Any]:
@@ -94,6 +109,23 @@ async def connect(url: str | URL, *, application: str) -> asyncpg.Connection[asy
         **dsn(url), timeout=5, server_settings={"application_name": application, "timezone": "UTC"}
     )
     return connection
+
+
+#: Seconds between two looks whether a connection that only listens still lives, and those that one may take.
+LOOK_EVERY, LOOK_WITHIN = 20.0, 5.0
+
+
+async def listening(connection: asyncpg.Connection[asyncpg.Record], until: asyncio.Event) -> None:
+    """Return when that is set. Raises what asyncpg does, or TimeoutError, where the connection is dead.
+
+    One that goes without a word, as with its network, closes nothing here.
+    """
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY):
+                await until.wait()
+                return
+        await connection.execute("SELECT 1", timeout=LOOK_WITHIN)
 
 
 @asynccontextmanager

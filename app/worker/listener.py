@@ -9,7 +9,7 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
-from app.database.engine import DUE_CHANNEL, MODES_CHANNEL, connect
+from app.database.engine import DUE_CHANNEL, MODES_CHANNEL, connect, listening
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ async def listen(
             await connection.add_listener(DUE_CHANNEL, lambda *told_of: told(ids_of(str(told_of[3]))))
             await connection.add_listener(MODES_CHANNEL, lambda *_: modes_changed())
             pause = 0.1
-            await closed.wait()
+            await listening(connection, closed)
             log.warning("listen_lost")
         except _BROKEN as error:
             log.warning("listen_failed", error=type(error).__name__)
