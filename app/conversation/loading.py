@@ -14,6 +14,7 @@ from app.conversation.journal import Entry
 from app.conversation.privacy.sealed import opened_entry
 from app.conversation.state import ConversationState, DialogState, SessionState, TimerState
 from app.database.tables import metadata
+from app.errors import OwnershipLost
 from app.gateway.rendering import is_numbered
 from app.sealing import unseal
 
@@ -28,13 +29,19 @@ _LEFT_RUNNING = text(
     """
     UPDATE session_run SET ended_at = now(), state = 'Crashed'
     WHERE conversation_id = :id AND ended_at IS NULL
+      AND EXISTS (SELECT 1 FROM conversation WHERE id = :id AND epoch = :epoch)
     RETURNING flow_run_id
     """
 )
 
 
-async def load(connection: AsyncConnection, conversation_id: int, *, take_over: bool) -> ConversationState:
-    """The conversation as stored. At a take-over the runs that the dead owner left are closed as Crashed."""
+async def load(
+    connection: AsyncConnection, conversation_id: int, *, take_over: bool, epoch: int | None = None
+) -> ConversationState:
+    """The conversation as stored. At a take-over the runs that the dead owner left are closed as Crashed.
+
+    Raises OwnershipLost where it has not that epoch.
+    """
     row = (
         await connection.execute(
             select(_CONVERSATION, _CONTACT.c.profile, _CONTACT.c.identity)
@@ -42,6 +49,8 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
             .where(_CONVERSATION.c.id == conversation_id)
         )
     ).one()
+    if epoch is not None and row.epoch != epoch:
+        raise OwnershipLost
     state = ConversationState(
         id=row.id,
         endpoint=row.endpoint,
@@ -69,7 +78,7 @@ async def load(connection: AsyncConnection, conversation_id: int, *, take_over: 
         state.timers = await _timers(connection, conversation_id)
         await _handover(connection, state)
     if take_over:
-        crashed = await connection.execute(_LEFT_RUNNING, {"id": conversation_id})
+        crashed = await connection.execute(_LEFT_RUNNING, {"id": conversation_id, "epoch": row.epoch})
         state.left_running = [run for run in crashed.scalars() if run is not None]
     return state
 

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.conversation.handover.failing import was_refused
 from app.conversation.owned import owned
@@ -34,6 +35,7 @@ from app.endpoints import Endpoint
 from app.errors import GatewayError
 from app.gateway.outcome import Outcome, Retry, Sent, Unauthorized
 from app.gateway.outgoing import files_of, render
+from app.gateway.transport import MayBegin
 
 log = structlog.get_logger(__name__)
 
@@ -112,17 +114,18 @@ class Outbox:
 
     async def _work(self, head: Sending | Reading) -> Head:
         """Send or read back (no transaction is open meanwhile), write the result, take what is next."""
+        endpoint = self._services.endpoints[self._state.endpoint]
         outcome: Outcome | None = None
         found: bool | None = None
         dead: str | None = None
         if isinstance(head, Sending):
-            outcome = await self._send(head)
+            outcome = await self._send(endpoint, head)
         else:
             found = await self._read_back(head)
         if isinstance(head, Sending) and isinstance(outcome, Sent):
             next_head = await self._was_sent(head, outcome)
         else:
-            next_head, dead = await self._was_not_sent(head, outcome, found)
+            next_head, dead = await self._was_not_sent(endpoint, head, outcome, found)
         self._note(head, outcome, found, dead)
         return next_head
 
@@ -134,16 +137,28 @@ class Outbox:
             if head.kind == "message" and not isinstance(next_head, Sending):  # it would be found at 8x8
                 holding.is_repeatable()
         if services.pauses.paused(state.endpoint):
-            await services.pauses.resume(state.endpoint)
-            log.info("endpoint_resumed", endpoint=state.endpoint)
+            await self._resume()
         return next_head
 
+    async def _resume(self) -> None:
+        """8x8 takes the key again. What is next has been taken already, so this must not fail."""
+        name = self._state.endpoint
+        try:
+            await self._services.pauses.resume(name)
+        except (SQLAlchemyError, OSError) as error:  # the next one that is sent tries again
+            log.warning("resume_failed", endpoint=name, error=type(error).__name__)
+        else:
+            log.info("endpoint_resumed", endpoint=name)
+
     async def _was_not_sent(
-        self, head: Sending | Reading, outcome: Outcome | None, found: bool | None
+        self, endpoint: Endpoint, head: Sending | Reading, outcome: Outcome | None, found: bool | None
     ) -> tuple[Head, str | None]:
-        """Write a failure or what was read back; what is next, and the reason if the delivery is dead."""
+        """Write a failure or what was read back; what is next, and the reason if the delivery is dead.
+
+        `endpoint` is as it was asked with: its key may have changed since.
+        """
         services, state = self._services, self._state
-        endpoint, now = services.endpoints[state.endpoint], services.now()
+        now = services.now()
         await services.ids.timer.reserve(1)
         timer_id = services.ids.timer.take()
         self.what = name_of(head.kind, head.content) if isinstance(head, Sending) else "message"
@@ -201,16 +216,22 @@ class Outbox:
                 reason=dead and dead.partition(QUOTE)[0],
             )
 
-    async def _send(self, sending: Sending) -> Outcome:
+    def _fresh(self, since: datetime) -> MayBegin:
+        """Whether what was ours then may still be begun, asked right before it is."""
+        return lambda: (self._services.now() - since).total_seconds() <= STALE_AFTER
+
+    async def _send(self, endpoint: Endpoint, sending: Sending) -> Outcome:
         services, state = self._services, self._state
-        endpoint = services.endpoints[state.endpoint]
-        if (services.now() - sending.taken_at).total_seconds() > STALE_AFTER:
+        fresh = self._fresh(sending.taken_at)
+        if not fresh():
             return Retry(None, None, "taken too long ago")
         if sending.kind == "message":
             return await self._send_message(endpoint, sending)
         content = sending.content
         if sending.kind == "note":
-            return await services.gateway.update_user(endpoint, state.external_id, content["user"])
+            return await services.gateway.update_user(
+                endpoint, state.external_id, content["user"], may_begin=fresh
+            )
         if sending.kind in ("assignment", "return"):
             return await self._assign(endpoint, sending)
         return await services.gateway.post_agent_assignment(
@@ -219,23 +240,30 @@ class Outbox:
             content["webhook_id"],
             max_total_minutes=content.get("max_total_minutes"),
             user_timeout_minutes=content.get("user_timeout_minutes"),
+            may_begin=fresh,
         )
 
     async def _send_message(self, endpoint: Endpoint, sending: Sending) -> Outcome:
         services, state = self._services, self._state
         body: dict[str, Any] | Outcome = render(sending.content)
+        since = sending.taken_at
         if keys := files_of(sending.content):
             body = await with_files(services, state, endpoint, render(sending.content), keys)
+            since = services.now()  # it was ours a moment ago
         if not isinstance(body, dict):
             return body
-        return await services.gateway.send(endpoint, state.external_id, body)
+        return await services.gateway.send(endpoint, state.external_id, body, may_begin=self._fresh(since))
 
     async def _assign(self, endpoint: Endpoint, sending: Sending) -> Outcome:
         content = sending.content
 
         async def request() -> Outcome:
             return await self._services.gateway.assign(
-                endpoint, self._state.external_id, content["assignment"], user=content.get("user")
+                endpoint,
+                self._state.external_id,
+                content["assignment"],
+                user=content.get("user"),
+                may_begin=self._fresh(sending.taken_at),
             )
 
         if self.host is None or sending.kind != "assignment":

@@ -54,14 +54,15 @@ _RESUME = text(
     """
 )
 
-#: Conversations of a resumed endpoint with a delivery that waits become due at once. The conversations are
-#: locked first, as everywhere.
+#: Conversations of a resumed endpoint with a delivery that waits become due at once. They are locked first,
+#: as everywhere, and in a transaction of their own: who has a conversation may wait for its endpoint. What is
+#: being handled just now is left out, and looks by itself.
 _LOCK_WAITING = text(
     """
     SELECT c.id FROM conversation c WHERE c.id IN (
         SELECT d.conversation_id FROM delivery d
         WHERE d.endpoint = :endpoint AND d.status = 'waiting' AND d.next_attempt_at > now())
-    ORDER BY c.id FOR NO KEY UPDATE
+    ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED
     """
 )
 _WAKE_DELIVERIES = text(
@@ -127,12 +128,14 @@ class Pauses:
         """Let the endpoint's deliveries go on."""
         async with self._engine.begin() as connection:
             resumed = (await connection.execute(_RESUME, {"endpoint": endpoint})).one_or_none()
-            if resumed is not None:
-                rows = await connection.execute(_LOCK_WAITING, {"endpoint": endpoint})
-                waiting = {"ids": list(rows.scalars())}
-                await connection.execute(_WAKE_DELIVERIES, waiting)
-                await connection.execute(_WAKE_CONVERSATIONS, waiting)
         self._paused.discard(endpoint)
+        if resumed is None:
+            return
+        async with self._engine.begin() as connection:
+            rows = await connection.execute(_LOCK_WAITING, {"endpoint": endpoint})
+            waiting = {"ids": list(rows.scalars())}
+            await connection.execute(_WAKE_DELIVERIES, waiting)
+            await connection.execute(_WAKE_CONVERSATIONS, waiting)
 
     @staticmethod
     def next_look(now: datetime) -> datetime:

@@ -20,7 +20,7 @@ from app.errors import GatewayError
 from app.gateway.multipart import Upload, multipart
 from app.gateway.outcome import InDoubt, Outcome, Refused, Retry, SendResult, Sent, of_response
 from app.gateway.pace import Paces
-from app.gateway.transport import JSON, LOST, NOT_BEGUN, Answer, Target, Transport
+from app.gateway.transport import JSON, LOST, NOT_BEGUN, Answer, MayBegin, Target, Transport
 
 #: Bytes of an answer that are read: to a request that changes something, and to one that reads.
 SMALL, LARGE = 64 * 1024, 8 * 1024 * 1024
@@ -61,7 +61,10 @@ class Interaction:
 
 
 class GatewayClient:
-    """All requests of one process. Each takes `timeout` seconds at most (the endpoint's, unless told)."""
+    """All requests of one process. Each takes `timeout` seconds at most (the endpoint's, unless told).
+
+    `may_begin` is asked right before a request is written, after all that it had to wait for.
+    """
 
     def __init__(self, transport: Transport | None = None) -> None:
         self._transport = transport or Transport()
@@ -73,10 +76,18 @@ class GatewayClient:
         await self._transport.aclose()
 
     async def send(
-        self, endpoint: Endpoint, conversation: str, body: Mapping[str, Any], *, timeout: float | None = None
+        self,
+        endpoint: Endpoint,
+        conversation: str,
+        body: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        may_begin: MayBegin | None = None,
     ) -> SendResult:
         """Send a message (see `outgoing.render`) to 8x8's conversation."""
-        return await self._change(endpoint, b"POST", _path(conversation, "/messages"), body, timeout)
+        return await self._change(
+            endpoint, b"POST", _path(conversation, "/messages"), body, timeout, may_begin
+        )
 
     async def assign(
         self,
@@ -86,12 +97,13 @@ class GatewayClient:
         *,
         user: Mapping[str, Any] | None = None,
         timeout: float | None = None,
+        may_begin: MayBegin | None = None,
     ) -> Outcome:
         """Assign the conversation to a queue or a script: `{"type", "id"}`, with user data for the agent."""
         body: dict[str, Any] = {"assignment": assignment}
         if user is not None:
             body["user"] = user
-        return await self._change(endpoint, b"PATCH", _path(conversation), body, timeout)
+        return await self._change(endpoint, b"PATCH", _path(conversation), body, timeout, may_begin)
 
     async def update_user(
         self,
@@ -100,9 +112,10 @@ class GatewayClient:
         user: Mapping[str, Any],
         *,
         timeout: float | None = None,
+        may_begin: MayBegin | None = None,
     ) -> Outcome:
         """Change what the agent sees of the user: its fields and `additionalProperties`."""
-        return await self._change(endpoint, b"PATCH", _path(conversation), {"user": user}, timeout)
+        return await self._change(endpoint, b"PATCH", _path(conversation), {"user": user}, timeout, may_begin)
 
     async def post_agent_assignment(
         self,
@@ -113,6 +126,7 @@ class GatewayClient:
         max_total_minutes: int | None = None,
         user_timeout_minutes: int | None = None,
         timeout: float | None = None,
+        may_begin: MayBegin | None = None,
     ) -> Outcome:
         """Ask that the bot gets the conversation back when the agent is done. Both limits *end* it."""
         configuration: dict[str, Any] = {"notifyChannelWebhookIfExists": "false"}
@@ -122,7 +136,7 @@ class GatewayClient:
             configuration["userTimeoutInMinutes"] = user_timeout_minutes
         body = {"type": "webhook", "id": webhook_id, "configuration": configuration}
         return await self._change(
-            endpoint, b"POST", _path(conversation, "/post-agent-assignment"), body, timeout
+            endpoint, b"POST", _path(conversation, "/post-agent-assignment"), body, timeout, may_begin
         )
 
     async def remove_user(
@@ -195,9 +209,16 @@ class GatewayClient:
         return read_interactions(page)
 
     async def _change(
-        self, endpoint: Endpoint, method: bytes, path: str, body: Mapping[str, Any], timeout: float | None
+        self,
+        endpoint: Endpoint,
+        method: bytes,
+        path: str,
+        body: Mapping[str, Any],
+        timeout: float | None,
+        may_begin: MayBegin | None = None,
     ) -> Outcome:
-        answer = await self._request(endpoint, method, path, msgspec.json.encode(body), timeout, SMALL)
+        content = msgspec.json.encode(body)
+        answer = await self._request(endpoint, method, path, content, timeout, SMALL, may_begin=may_begin)
         return _outcome(answer) if isinstance(answer, Answer) else answer
 
     async def _read(self, endpoint: Endpoint, path: str, timeout: float | None) -> dict[str, Any]:
@@ -227,6 +248,7 @@ class GatewayClient:
         limit: int,
         *,
         kind: bytes = JSON,
+        may_begin: MayBegin | None = None,
     ) -> Answer | Retry | InDoubt:
         seconds = endpoint.deliveries.timeout if timeout is None else timeout
         pace = self._paces.of(endpoint)
@@ -237,7 +259,14 @@ class GatewayClient:
             await asyncio.sleep(wait)
         try:
             answer = await self._transport.request(
-                self._target(endpoint), method, path, content, timeout=seconds, limit=limit, kind=kind
+                self._target(endpoint),
+                method,
+                path,
+                content,
+                timeout=seconds,
+                limit=limit,
+                kind=kind,
+                may_begin=may_begin,
             )
             if pace is not None and answer.status == 429:
                 pace.slow_down()

@@ -29,6 +29,10 @@ class PoolTimeout(NotBegun):
     """All connections were in use for too long."""
 
 
+class TooLate(NotBegun):
+    """It may not be begun any more."""
+
+
 class LocalProtocolError(NotBegun):
     """The request itself can't be put into HTTP."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from app.gateway.connection import (
     Lost,
     NotBegun,
     PoolTimeout,
+    TooLate,
 )
 
 PREFIX = "/chat-gateway/v1"
@@ -33,6 +35,9 @@ LOST = (Lost, TimeoutError)
 JSON = b"application/json"
 
 Header = tuple[bytes, bytes]
+
+#: Asked right before a request is written; one that may not begin any more is TooLate.
+MayBegin = Callable[[], bool]
 
 #: Bytes that would end a line of a request.
 _BREAKS = frozenset(b"\r\n\0")
@@ -100,6 +105,7 @@ class Transport:
         timeout: float,
         limit: int,
         kind: bytes = JSON,
+        may_begin: MayBegin | None = None,
     ) -> Answer:
         """One request, `timeout` seconds in all, of whose answer `limit` bytes are read.
 
@@ -113,7 +119,7 @@ class Transport:
             pool = self._pools[target] = _Pool(target, self._connections, self._idle)
         data = pool.message(method, path, content, kind)
         async with asyncio.timeout(timeout):
-            return await pool.request(data, timeout, limit)
+            return await pool.request(data, timeout, limit, may_begin)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -144,7 +150,9 @@ class _Pool:
             return head + b"\r\n"
         return b"%sContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (head, kind, len(content), content)
 
-    async def request(self, data: bytes, timeout: float, limit: int) -> Answer:
+    async def request(
+        self, data: bytes, timeout: float, limit: int, may_begin: MayBegin | None = None
+    ) -> Answer:
         """Send it over a connection that is free, or over a new one."""
         if self._turn.locked():
             await self._wait(timeout * 0.4)
@@ -152,10 +160,11 @@ class _Pool:
             await self._turn.acquire()
         try:
             connection = self._take() or await self._connect(timeout * 0.5)
+            if may_begin is not None and not may_begin():
+                self._keep(connection)
+                raise TooLate
             answer = await connection.request(data, limit)
-            if not connection.closed:
-                connection.idle_since = asyncio.get_running_loop().time()
-                self._idle.append(connection)
+            self._keep(connection)
             return answer
         finally:
             self._turn.release()
@@ -165,6 +174,12 @@ class _Pool:
         for connection in self._idle:
             connection.close()
         self._idle.clear()
+
+    def _keep(self, connection: Connection) -> None:
+        """For the next request."""
+        if not connection.closed:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
 
     async def _wait(self, within: float) -> None:
         try:

@@ -85,9 +85,8 @@ class Hosted:
                     connection,
                     self.claim.conversation_id,
                     take_over=self.claim.take_over,
+                    epoch=self.claim.epoch,
                 )
-            if state.epoch != self.claim.epoch:
-                raise OwnershipLost
             if self.claim.take_over:
                 self._runs.taken_over(
                     endpoint=state.endpoint, conversation=state.external_id, left=state.left_running

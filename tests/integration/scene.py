@@ -25,6 +25,7 @@ from app.conversation.turn import Turns
 from app.endpoints import Endpoint
 from app.gateway.client import GatewayClient, GatewayMessage, RequestFailed
 from app.gateway.outcome import InDoubt, Outcome, Sent
+from app.gateway.transport import MayBegin
 from app.receiver.inbox import Arrival
 from app.worker import claims
 
@@ -75,7 +76,13 @@ class PlayedGateway(GatewayClient):
         self.assigned: dict[str, Any] | None = None
 
     async def send(
-        self, endpoint: Endpoint, conversation: str, body: Mapping[str, Any], *, timeout: float | None = None
+        self,
+        endpoint: Endpoint,
+        conversation: str,
+        body: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        may_begin: MayBegin | None = None,
     ) -> Outcome:
         """Take a message."""
         self.requests.append(("message", conversation, dict(body)))
@@ -102,6 +109,7 @@ class PlayedGateway(GatewayClient):
         *,
         user: Mapping[str, Any] | None = None,
         timeout: float | None = None,
+        may_begin: MayBegin | None = None,
     ) -> Outcome:
         """Take an assignment."""
         self.requests.append(("assignment", conversation, {"assignment": dict(assignment), "user": user}))
@@ -114,6 +122,7 @@ class PlayedGateway(GatewayClient):
         user: Mapping[str, Any],
         *,
         timeout: float | None = None,
+        may_begin: MayBegin | None = None,
     ) -> Outcome:
         """Show something to the agent."""
         self.requests.append(("note", conversation, {"user": user}))
@@ -128,6 +137,7 @@ class PlayedGateway(GatewayClient):
         max_total_minutes: int | None = None,
         user_timeout_minutes: int | None = None,
         timeout: float | None = None,
+        may_begin: MayBegin | None = None,
     ) -> Outcome:
         """Take the wish to get the conversation back."""
         self.requests.append(("post_agent", conversation, {"webhook_id": webhook_id}))

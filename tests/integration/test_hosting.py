@@ -13,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.bot import Chat
 from app.gateway.outcome import Outcome
 from app.worker import worker as module
+from app.worker.claims import Claim
+from app.worker.hosted import Hosted, HostSettings
+from app.worker.runs import NoRuns
 from tests.integration.scene import Scene, endpoint, scene
 from tests.integration.working import becomes, many_say_hello, working
 
@@ -120,6 +123,29 @@ async def test_a_worker_that_was_taken_for_dead_reads_everything_again(
         await becomes(partial(play.value, OWNED), 0)
         await play.says("two")
         await becomes(texts(play), ["re one", "re two"])
+
+
+async def test_who_has_lost_it_meanwhile_closes_no_runs(engine: AsyncEngine) -> None:
+    play = scene(engine, answers)
+    await play.says("one")
+    await play.work()
+    state = play.state
+    assert state is not None
+    async with engine.begin() as connection:
+        await connection.execute(
+            text(
+                """
+                INSERT INTO session_run
+                    (session_id, conversation_id, worker_id, number, flow_run_id, name, opened_at)
+                SELECT id, conversation_id, :worker, 1, gen_random_uuid(), 'x', now() FROM session
+                """
+            ),
+            {"worker": play.worker},
+        )
+    stale = Claim(state.id, "support", state.epoch - 1, take_over=True)
+    settings = HostSettings(linger=0.1, run_wait=0.1)
+    await Hosted(play.services, play.worker, stale, NoRuns(), settings).live()
+    assert await play.value("SELECT count(*) FROM session_run WHERE ended_at IS NULL") == 1
 
 
 async def test_a_stop_in_a_long_step_is_no_death_of_the_conversation(

@@ -25,6 +25,7 @@ from app.gateway.connection import (
     PoolTimeout,
     ReadError,
     RemoteProtocolError,
+    TooLate,
 )
 from app.gateway.transport import Target, Transport
 
@@ -207,6 +208,20 @@ async def test_a_request_that_finds_no_connection_free_has_not_begun(transport: 
         for task in stuck:
             task.cancel()
         await asyncio.gather(*stuck, return_exceptions=True)
+
+
+async def test_what_may_not_begin_any_more_is_not_written_and_its_connection_is_kept(
+    transport: Transport,
+) -> None:
+    async with serving([ACCEPTED]) as server:
+        asked = target(server)
+        with pytest.raises(TooLate):
+            await transport.request(
+                asked, b"POST", "/late", b"{}", timeout=1.0, limit=10, may_begin=lambda: False
+            )
+        await transport.request(asked, b"POST", "/x", b"{}", timeout=1.0, limit=10, may_begin=lambda: True)
+        assert [head.split()[1] for head in server.requests] == [b"/x"]
+        assert server.connections == 1
 
 
 async def test_a_key_that_would_break_the_request_up_is_never_sent(get: Get) -> None:
