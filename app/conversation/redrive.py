@@ -40,7 +40,8 @@ _LOCK = text("SELECT id FROM conversation WHERE id = :id FOR NO KEY UPDATE")
 _REVIVE = text(
     """
     UPDATE delivery SET status = 'waiting', reason = NULL, ended_at = NULL, in_doubt_since = NULL,
-        readings = 0, place = nextval('delivery_order'), next_attempt_at = now(),
+        sent_at = NULL, confirmed_at = NULL, confirmed_by = NULL, readings = 0,
+        place = nextval('delivery_order'), next_attempt_at = now(),
         expires_at = now() + make_interval(secs => :max_age)
     WHERE id = :id AND status = 'dead' AND (:may_duplicate OR reason <> :in_doubt)
     RETURNING id

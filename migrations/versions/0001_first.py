@@ -52,6 +52,7 @@ def upgrade() -> None:
     sa.Column('paused_key', sa.Text(), nullable=True),
     sa.Column('mode', sa.Text(), server_default='live', nullable=False),
     sa.Column('probe_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("mode IN ('live', 'to_queue', 'silent')", name=op.f('endpoint_state_mode_check')),
     sa.PrimaryKeyConstraint('endpoint', name=op.f('endpoint_state_pkey'))
     )
     op.create_table('file',
@@ -244,8 +245,10 @@ def upgrade() -> None:
     sa.Column('confirmed_by', sa.Text(), nullable=True),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('reason', sa.Text(), nullable=True),
+    sa.CheckConstraint("(ended_at IS NULL) = (status IN ('waiting', 'sending', 'in_doubt'))", name=op.f('delivery_ended_check')),
     sa.CheckConstraint("(status = 'dead') = (reason IS NOT NULL) OR status = 'withheld'", name=op.f('delivery_reason_check')),
     sa.CheckConstraint("kind IN ('message', 'assignment', 'return', 'post_agent', 'note')", name=op.f('delivery_kind_check')),
+    sa.CheckConstraint("status <> 'sent' OR sent_at IS NOT NULL", name=op.f('delivery_sent_check')),
     sa.CheckConstraint("status IN ('waiting', 'sending', 'in_doubt', 'sent', 'withheld', 'dead')", name=op.f('delivery_status_check')),
     sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('delivery_conversation_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('delivery_pkey')),
@@ -276,6 +279,8 @@ def upgrade() -> None:
     sa.Column('late', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('session_id', sa.BigInteger(), autoincrement=False, nullable=True),
     sa.Column('dialog_id', sa.BigInteger(), autoincrement=False, nullable=True),
+    sa.CheckConstraint("outcome IN ('input', 'noted', 'echo', 'ignored', 'held', 'sent', 'refused', 'dropped', 'failed', 'silent', 'drained', 'quarantined', 'erased')", name=op.f('event_outcome_check')),
+    sa.CheckConstraint('(processed_at IS NULL) = (outcome IS NULL)', name=op.f('event_processed_check')),
     sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('event_conversation_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('event_pkey')),
     sa.UniqueConstraint('endpoint', 'event_id', name=op.f('event_endpoint_event_id_key')),
@@ -382,6 +387,7 @@ def upgrade() -> None:
     sa.Column('private', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('erase', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('erased_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint('(ended_at IS NULL) = (end_reason IS NULL)', name=op.f('session_ended_check')),
     sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('session_conversation_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('session_pkey')),
     sa.UniqueConstraint('conversation_id', 'number', name=op.f('session_conversation_id_number_key')),
@@ -401,6 +407,7 @@ def upgrade() -> None:
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('outcome', sa.Text(), nullable=True),
     sa.CheckConstraint("outcome IN ('fired', 'cancelled')", name=op.f('timer_outcome_check')),
+    sa.CheckConstraint('(ended_at IS NULL) = (outcome IS NULL)', name=op.f('timer_ended_check')),
     sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('timer_conversation_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('timer_pkey'))
     )
@@ -468,6 +475,7 @@ def upgrade() -> None:
     sa.Column('retries', sa.BigInteger(), server_default='0', autoincrement=False, nullable=False),
     sa.Column('opened_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("(ended_at IS NULL) = (state = 'Running') OR state = 'Deleted'", name=op.f('session_run_ended_check')),
     sa.ForeignKeyConstraint(['session_id'], ['session.id'], name=op.f('session_run_session_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('session_run_pkey')),
     sa.UniqueConstraint('flow_run_id', name=op.f('session_run_flow_run_id_key')),

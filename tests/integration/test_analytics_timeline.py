@@ -104,4 +104,6 @@ async def test_what_began_while_the_endpoint_did_not_collect_is_not_there(play: 
 
 async def end_session(play: Scene) -> None:
     async with play.engine.begin() as connection:
-        await connection.execute(text("UPDATE session SET ended_at = :now"), {"now": datetime.now(UTC)})
+        await connection.execute(
+            text("UPDATE session SET ended_at = :now, end_reason = 'ended'"), {"now": datetime.now(UTC)}
+        )

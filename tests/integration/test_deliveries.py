@@ -145,8 +145,9 @@ async def test_a_request_of_a_dead_worker_is_settled_by_looking(engine: AsyncEng
     async with engine.begin() as connection:  # as a kill -9 in the middle of the request leaves it
         await connection.exec_driver_sql(
             "UPDATE delivery SET status = CASE WHEN place = (SELECT max(place) FROM delivery) "
-            "THEN 'sending' ELSE status END, ended_at = NULL, sent_at = CASE WHEN place = "
-            "(SELECT max(place) FROM delivery) THEN NULL ELSE sent_at END"
+            "THEN 'sending' ELSE status END, ended_at = CASE WHEN place = (SELECT max(place) FROM delivery) "
+            "THEN NULL ELSE ended_at END, sent_at = CASE WHEN place = (SELECT max(place) FROM delivery) "
+            "THEN NULL ELSE sent_at END"
         )
         await connection.exec_driver_sql("UPDATE conversation SET due_at = now(), owner = NULL")
     if not arrived:

@@ -31,8 +31,9 @@ INSERT INTO event (endpoint, event_id, conversation_id, type, body_sha256, paylo
     ('echo', 'e2', 1, 'MEMBERS_CHANGED', 'x',
      '{"data": {"memberType": "agent", "change": "joined", "id": "agent-7"}}', now(), now() - interval '5 s'),
     ('echo', 'e3', 1, 'MESSAGE', 'x', NULL, now(), now() - interval '4 s');
-INSERT INTO delivery (endpoint, conversation_id, kind, status, expires_at, created_at, content) VALUES
-    ('echo', 1, 'assignment', 'sent', now(), now() - interval '6 s',
+INSERT INTO delivery (endpoint, conversation_id, kind, status, expires_at, created_at, sent_at, ended_at,
+                      content)
+    VALUES ('echo', 1, 'assignment', 'sent', now(), now() - interval '6 s', now(), now(),
      '{"assignment": {"type": "queue", "id": "101"}}');
 INSERT INTO message (conversation_id, author, text, at, event_id) VALUES
     (1, 'user', 'I am Ada', now() + interval '1 h', 2), (1, 'bot', 'Hello Ada', now() - interval '7 s', 2),

@@ -367,7 +367,7 @@ async def test_a_file_that_is_stored_while_its_contact_is_erased_goes_too(sent: 
     async def erased() -> None:
         async with sent.play.engine.begin() as connection:
             await connection.execute(text("UPDATE conversation SET epoch = epoch + 1, owner = NULL"))
-            await connection.execute(text("UPDATE event SET processed_at = now()"))
+            await connection.execute(text("UPDATE event SET processed_at = now(), outcome = 'noted'"))
             await connection.execute(text("UPDATE file SET state = 'deleted', deleted_at = now()"))
 
     sent.server.before["/a"] = erased

@@ -30,9 +30,9 @@ async def events(
     await connection.execute(
         """
         INSERT INTO event (endpoint, event_id, conversation_id, type, body, body_sha256, payload,
-                           received_at, at, processed_at)
+                           received_at, at, processed_at, outcome)
         SELECT 'support', $1 || n, 1, 'MESSAGE', '{}', 'x', '{}', now() - CAST($1::text AS interval),
-               now(), CASE WHEN $3 THEN now() END
+               now(), CASE WHEN $3 THEN now() END, CASE WHEN $3 THEN 'input' END
         FROM generate_series(1, $2) AS n""",
         age,
         count,

@@ -85,7 +85,7 @@ async def test_a_duplicate_changes_nothing(scene: Scene) -> None:
     body = event()
     await scene.post(body, event_id="e-1")
     await scene.database.execute("UPDATE conversation SET due_at = NULL")
-    await scene.database.execute("UPDATE event SET processed_at = now()")
+    await scene.database.execute("UPDATE event SET processed_at = now(), outcome = 'noted'")
     before = await scene.row("SELECT e, c FROM event e, conversation c")
     for retry in (1, 2):
         answer = await scene.post(body, event_id="e-1", retry=retry)

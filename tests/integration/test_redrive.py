@@ -41,8 +41,10 @@ async def delivery(
 ) -> int:
     """A new delivery's number."""
     query = """
-        INSERT INTO delivery (endpoint, conversation_id, status, reason, expires_at, ended_at, attempts)
-        VALUES ($1, $2, $3, $4, now() - interval '1 hour', now() - CAST($5::text AS interval), 3)
+        INSERT INTO delivery
+            (endpoint, conversation_id, status, reason, expires_at, ended_at, sent_at, attempts)
+        SELECT $1, $2, $3, $4, now() - interval '1 hour', CASE WHEN $3 <> 'waiting' THEN at END,
+            CASE WHEN $3 = 'sent' THEN at END, 3 FROM (SELECT now() - CAST($5::text AS interval) AS at) ended
         RETURNING id"""
     reason = reason if status == "dead" else None
     return int(await connection.fetchval(query, endpoint, of, status, reason, ended))

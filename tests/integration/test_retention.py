@@ -32,7 +32,9 @@ async def connection(database_url: str) -> Any:
     connection = await connect(database_url, application="test")
     for number, name in enumerate(("support", "other"), start=1):
         await connection.execute("INSERT INTO conversation (endpoint, external_id) VALUES ($1, 'a')", name)
-        await connection.execute("INSERT INTO session (conversation_id, ended_at) VALUES ($1, now())", number)
+        await connection.execute(
+            "INSERT INTO session (conversation_id, ended_at, end_reason) VALUES ($1, now(), 'ended')", number
+        )
         await connection.execute(
             """INSERT INTO message (conversation_id, author, text, at)
                SELECT $1, 'user', 'x', now() - n * interval '1 day' FROM generate_series(1, 40) n""",
@@ -40,17 +42,19 @@ async def connection(database_url: str) -> Any:
         )
         await connection.execute(
             """INSERT INTO event (endpoint, event_id, conversation_id, type, body, body_sha256,
-                                  received_at, at, processed_at)
-               SELECT $1, 'e' || n, $2, 'MESSAGE', 'x', 'x', now() - n * interval '1 day', now(), now()
+                                  received_at, at, processed_at, outcome)
+               SELECT $1, 'e' || n, $2, 'MESSAGE', 'x', 'x', now() - n * interval '1 day', now(), now(),
+                      'input'
                FROM generate_series(1, 40) n""",
             name,
             number,
         )
         await connection.execute(
             """INSERT INTO delivery (endpoint, conversation_id, content, status,
-                                     created_at, ended_at, expires_at)
+                                     created_at, sent_at, ended_at, expires_at)
                SELECT $1, $2, '{"text": "x"}', 'sent', now() - n * interval '1 day',
-                      now() - n * interval '1 day', now() FROM generate_series(1, 40) n""",
+                      now() - n * interval '1 day', now() - n * interval '1 day', now()
+               FROM generate_series(1, 40) n""",
             name,
             number,
         )
@@ -86,14 +90,16 @@ async def test_a_profile_in_use_is_kept_and_copies_of_one_that_goes_are_cleared(
     engine: AsyncEngine, connection: Any
 ) -> None:
     await connection.execute("UPDATE conversation SET contact_id = 40 WHERE id = 1")
-    await connection.execute("UPDATE session SET ended_at = NULL WHERE conversation_id = 1")
+    await connection.execute(
+        "UPDATE session SET ended_at = NULL, end_reason = NULL WHERE conversation_id = 1"
+    )
     await connection.execute(
         """INSERT INTO dialog (conversation_id, session_id, bot, status, ended_at, contact_data)
            VALUES (1, 1, 'a:b', 'completed', now(), '{"name": "Ann"}')"""
     )
     await sweep(engine, retain_days=90, endpoints=[endpoint()])
     assert await connection.fetchval("SELECT count(*) FROM contact WHERE id = 40") == 1
-    await connection.execute("UPDATE session SET ended_at = now()")
+    await connection.execute("UPDATE session SET ended_at = now(), end_reason = 'ended'")
     await sweep(engine, retain_days=90, endpoints=[endpoint()])
     assert await connection.fetchval("SELECT count(*) FROM contact WHERE id = 40") == 0
     assert await connection.fetchval("SELECT contact_data::text FROM dialog") == "{}"

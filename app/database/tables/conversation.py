@@ -81,6 +81,7 @@ class Session(SQLModel, table=True):
         UniqueConstraint("conversation_id", "number"),
         Index("session_open", "conversation_id", unique=True, postgresql_where=sql("ended_at IS NULL")),
         Index("session_started", "started_at"),
+        CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="ended"),
         Index("session_ended", "ended_at", postgresql_where=sql("ended_at IS NOT NULL")),
         Index(
             "session_to_erase",

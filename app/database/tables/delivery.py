@@ -54,6 +54,8 @@ class Delivery(SQLModel, table=True):
             "status IN ('waiting', 'sending', 'in_doubt', 'sent', 'withheld', 'dead')", name="status"
         ),
         CheckConstraint("kind IN ('message', 'assignment', 'return', 'post_agent', 'note')", name="kind"),
+        CheckConstraint("(ended_at IS NULL) = (status IN ('waiting', 'sending', 'in_doubt'))", name="ended"),
+        CheckConstraint("status <> 'sent' OR sent_at IS NOT NULL", name="sent"),
         CheckConstraint("(status = 'dead') = (reason IS NOT NULL) OR status = 'withheld'", name="reason"),
         {"postgresql_with": {"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.01"}},
     )

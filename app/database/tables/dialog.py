@@ -68,6 +68,7 @@ class Timer(SQLModel, table=True):
     __table_args__ = (
         Index("timer_open", "conversation_id", "due_at", postgresql_where=sql("ended_at IS NULL")),
         CheckConstraint("outcome IN ('fired', 'cancelled')", name="outcome"),
+        CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended"),
     )
 
     id: int | None = c.key()

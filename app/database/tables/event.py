@@ -20,6 +20,12 @@ class Event(SQLModel, table=True):
         Index("event_waiting", "conversation_id", "at", "id", postgresql_where=sql("processed_at IS NULL")),
         Index("event_conversation", "conversation_id", "id"),
         Index("event_received", "endpoint", "received_at"),
+        CheckConstraint(
+            "outcome IN ('input', 'noted', 'echo', 'ignored', 'held', 'sent', 'refused', 'dropped', "
+            "'failed', 'silent', 'drained', 'quarantined', 'erased')",
+            name="outcome",
+        ),
+        CheckConstraint("(processed_at IS NULL) = (outcome IS NULL)", name="processed"),
         {"postgresql_with": {"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.01"}},
     )
 
@@ -36,7 +42,7 @@ class Event(SQLModel, table=True):
     at: c.Time = c.at(nullable=False)  # sent_at clamped to received_at ± 1 h: the order of handling
     retry: int = c.big()  # x-8x8-retry of the delivery that was stored
     processed_at: c.Time | None = c.at()
-    outcome: str | None = c.text(nullable=True)  # input, noted, echo, ignored, quarantined, dropped, held, …
+    outcome: str | None = c.text(nullable=True)
     late: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false"), "nullable": False})
     session_id: int | None = c.big(nullable=True, default=None)
     dialog_id: int | None = c.big(nullable=True, default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Index, UniqueConstraint, Uuid
+from sqlalchemy import CheckConstraint, Column, Index, UniqueConstraint, Uuid
 from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
@@ -16,6 +16,7 @@ class EndpointState(SQLModel, table=True):
     """What Parley learned about an endpoint; what it is set to stands in endpoints.yaml."""
 
     __tablename__ = "endpoint_state"
+    __table_args__ = (CheckConstraint("mode IN ('live', 'to_queue', 'silent')", name="mode"),)
 
     endpoint: str = c.text(primary_key=True)
     tenant: str | None = c.text(nullable=True)  # pinned by the first verified event
@@ -49,6 +50,8 @@ class SessionRun(SQLModel, table=True):
         UniqueConstraint("session_id", "number"),
         Index("session_run_open", "worker_id", postgresql_where=sql("ended_at IS NULL")),
         Index("session_run_conversation", "conversation_id"),
+        # One that was deleted in Prefect may run on.
+        CheckConstraint("(ended_at IS NULL) = (state = 'Running') OR state = 'Deleted'", name="ended"),
     )
 
     id: int | None = c.key()
