@@ -45,7 +45,9 @@ def without_public_url(endpoints: Endpoints) -> Iterator[str]:
 
 
 def _settings(endpoint: Endpoint) -> Iterator[str]:
-    handover = endpoint.handover
+    handover, address = endpoint.handover, httpx.URL(endpoint.eightxeight.base_url)
+    if address.scheme == "http" and address.host not in _HERE:
+        yield "eightxeight.base_url is http: the API key and what users write go over the network in the open"
     if not endpoint.verify_signatures:
         yield "verify_signatures is off: anybody who knows the URL can post events"
     if handover.return_assignment is None:

@@ -80,8 +80,8 @@ _PARTS = {
             jsonb_build_object('event', event_id, 'dialog', dialog_id) AS detail
         FROM mark WHERE conversation_id = :id""",
     "timer": """
-        SELECT due_at AS at, id, kind || ' ' || COALESCE(outcome, 'open') AS summary,
-            jsonb_build_object('ended_at', ended_at, 'dialog', dialog_id) AS detail
+        SELECT COALESCE(ended_at, due_at) AS at, id, kind || ' ' || COALESCE(outcome, 'open') AS summary,
+            jsonb_build_object('due_at', due_at, 'ended_at', ended_at, 'dialog', dialog_id) AS detail
         FROM timer WHERE conversation_id = :id""",
     "run": """
         SELECT opened_at AS at, id, name || ' ' || state || ', ' || turns || ' turns' AS summary,

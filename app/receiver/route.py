@@ -15,6 +15,7 @@ from litestar.types import Receive, Scope, Send
 
 from app.errors import EventRefused
 from app.receiver.metrics import Metrics
+from app.receiver.throttle import Throttle
 from app.receiver.tokens import Tokens
 from app.receiver.webhook import Webhook
 
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 #: Bytes of a body that are accepted, and seconds that it may take to come.
 LARGEST = 1024 * 1024
 SLOWEST = 10.0
+#: Seconds between two lines about refusals of the same endpoint and status.
+TELL_EVERY = 10.0
 
 
 class WebhookRoute:
@@ -30,6 +33,7 @@ class WebhookRoute:
 
     def __init__(self, webhook: Webhook, tokens: Tokens, metrics: Metrics) -> None:
         self._webhook, self._tokens, self._metrics = webhook, tokens, metrics
+        self._told = Throttle(TELL_EVERY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -45,11 +49,23 @@ class WebhookRoute:
             result = await self._webhook.receive(endpoint, headers, body)
         except EventRefused as refusal:
             self._metrics.refused(name, refusal.status)
-            log.warning("event_refused", endpoint=name or None, status=refusal.status, reason=str(refusal))
+            self._tell(name, refusal)
             await _answer(send, refusal.status, {"error": str(refusal)})
         else:
             await _answer(send, 200, {"result": result})
         self._metrics.ack(time.perf_counter() - started)
+
+    def _tell(self, name: str, refusal: EventRefused) -> None:
+        """A line in the log; of many alike only now and then one, which says how many there were."""
+        kind = (name, refusal.status)
+        if self._told.passes(kind):
+            log.warning(
+                "event_refused",
+                endpoint=name or None,
+                status=refusal.status,
+                reason=str(refusal),
+                more=self._told.held_back(kind),
+            )
 
 
 async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:

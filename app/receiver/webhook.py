@@ -115,7 +115,11 @@ class Webhook:
     async def _verified(self, endpoint: Endpoint) -> None:
         """`Test Connection`: stores no event, but when it was is worth knowing."""
         if self._verify_notes.passes(endpoint.name):
-            await self._database.note_verified(endpoint.name)
+            try:
+                await self._database.note_verified(endpoint.name)
+            except EventRefused:
+                self._verify_notes.forget(endpoint.name)
+                raise
         self._metrics.event(endpoint.name, VERIFY, "verified")
 
     async def _store(self, endpoint: Endpoint, origin: Origin, event: ParsedEvent, body: bytes) -> Result:

@@ -159,7 +159,9 @@ class Up:
         """Say where things are."""
         s = self.settings
         for endpoint in self.endpoints.endpoints:
-            say(f"{endpoint.name}: {endpoint_url(s, endpoint.tokens[0])}")
+            # What isn't a terminal is often kept, as by systemd's journal: no place for a token.
+            token = endpoint.tokens[0] if sys.stdout.isatty() else "…"
+            say(f"{endpoint.name}: {endpoint_url(s, token)}")
         say(f"health and metrics: http://{reachable(s.admin_host)}:{s.admin_port}/ready")
         say(f"console: http://{reachable(s.admin_host)}:{s.admin_port}/console")
         if self.with_sandbox:

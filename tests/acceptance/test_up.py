@@ -25,7 +25,7 @@ def test_it_says_once_that_it_is_ready_and_every_part_answers(parley: Parley) ->
     lines = parley.output.splitlines()
     assert lines.count("Parley is ready") == 1
     assert lines[-1] == "Parley is ready"
-    assert f"echo: {parley.url}/8x8/sandbox-echo-token" in lines
+    assert f"echo: {parley.url}/8x8/…" in lines  # its output is no terminal: no token
     assert httpx.get(f"{parley.url}/health").status_code == 200
     assert httpx.get(f"{parley.admin_url}/ready").status_code == 200
     assert httpx.get(f"{parley.sandbox_url}/sandbox/api/health").status_code == 200

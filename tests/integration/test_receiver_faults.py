@@ -14,6 +14,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from app.database.embedded import EmbeddedPostgres
 from app.database.engine import DUE_CHANNEL, connect, wait_until_ready
@@ -22,6 +23,7 @@ from app.endpoints import Endpoints
 from app.errors import ConfigurationError
 from app.receiver.main import listen, serving
 from app.receiver.notifier import LONGEST, Notifier, payloads
+from app.receiver.throttle import Throttle
 from app.settings import Settings
 from tests.integration.webhooks import KEY, TENANT, TOKEN, Scene, event, receiving
 
@@ -40,6 +42,10 @@ async def heard(database_url: str) -> AsyncIterator[asyncio.Queue[str]]:
     await connection.add_listener(DUE_CHANNEL, lambda *args: queue.put_nowait(str(args[3])))
     yield queue
     await connection.close()
+
+
+#: `Test Connection`, which 8x8 doesn't sign.
+VERIFY = b'{"eventType": "WEB_HOOK_VERIFY"}'
 
 
 async def test_while_the_database_is_away_8x8_is_asked_to_send_again_and_then_all_is_well(
@@ -62,11 +68,15 @@ async def test_while_the_database_is_away_8x8_is_asked_to_send_again_and_then_al
             answers = await asyncio.gather(*[scene.post(body, event_id="again") for _ in range(20)])
             assert {answer.status_code for answer in answers} == {503}
             assert time.monotonic() - started < 5
+            assert (await scene.post(VERIFY, {})).status_code == 503
             assert (await scene.admin("/ready")).status_code == 503
             assert (await scene.client.get("/health")).status_code == 200
             process = server.start()
             await wait_until_ready(server.url, within=20)
             assert (await scene.post(body, event_id="again", retry=1)).json() == {"result": "stored"}
+            assert (await scene.post(VERIFY, {})).status_code == 200
+            scene.database = await connect(server.url, application="test")
+            assert await scene.value("SELECT verified_at IS NOT NULL FROM endpoint_state")
             assert (await scene.admin("/ready")).status_code == 200
     finally:
         await asyncio.to_thread(server.stop)
@@ -225,6 +235,27 @@ async def test_nothing_secret_and_no_text_is_logged(
     assert "this_clock" in logged
     for secret in ("secret text", TOKEN, headers["x-8x8-signature"], "k" * 16):
         assert secret not in logged
+
+
+async def test_refusals_that_are_alike_are_told_once_in_a_while(scene: Scene) -> None:
+    with capture_logs() as logs:
+        for number in range(30):
+            assert (await scene.post(event(), token=f"guess-{number}")).status_code == 404
+        assert (await scene.post(event(), {})).status_code == 401
+    assert [line["status"] for line in logs if line["event"] == "event_refused"] == [404, 401]
+
+
+def test_what_a_throttle_holds_back_is_counted() -> None:
+    now = [0.0]
+    throttle = Throttle(10.0, clock=lambda: now[0])
+    assert [throttle.passes("a") for _ in range(5)] == [True, False, False, False, False]
+    assert throttle.passes("b")
+    assert throttle.held_back("b") == 0
+    now[0] = 10.0
+    assert throttle.passes("a")
+    assert (throttle.held_back("a"), throttle.held_back("a")) == (4, 0)
+    throttle.forget("a")
+    assert throttle.passes("a")
 
 
 def test_a_taken_port_is_named_with_its_variable() -> None:

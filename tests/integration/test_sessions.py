@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import BotError, Chat, StepFailed
 from app.conversation.driver import Bot
+from app.conversation.timeline import timeline
 from tests.integration.scene import Scene, scene
 
 
@@ -40,6 +41,18 @@ async def test_an_input_that_arrived_before_the_timer_was_due_wins(engine: Async
     await play.says("yes", received=play.clock() + timedelta(seconds=50))
     await play.later(300)
     assert play.gateway.texts == ["Still there?", "Good."]
+
+
+async def test_a_cancelled_timer_stands_in_the_story_where_it_was_cancelled(engine: AsyncEngine) -> None:
+    play = scene(engine, waits)
+    await play.says("hi")
+    await play.work()
+    await play.says("yes")
+    await play.work()
+    story = await timeline(engine, 1)
+    [timer] = [each for each in story if each.kind == "timer"]
+    assert timer.summary == "receive cancelled"
+    assert timer.at <= play.clock()
 
 
 async def test_an_input_that_came_too_late_starts_anew_after_the_timeout(engine: AsyncEngine) -> None:

@@ -48,6 +48,20 @@ def test_settings_that_can_be_kept_to_are_no_matter() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("address", "open_"),
+    [
+        ("http://api.example.com", True),
+        ("https://api.example.com", False),
+        ("http://127.0.0.1:8088", False),
+        ("http://[::1]:8088", False),
+    ],
+)
+def test_a_gateway_beyond_this_machine_without_tls_is_named(address: str, open_: bool) -> None:
+    found = warned({}, eightxeight={"api_key": "eght_0123456789", "base_url": address})
+    assert [("base_url is http" in warning) for warning in found] == [True] * open_
+
+
 def test_draining_without_a_queue_is_named() -> None:
     assert "draining without a handover.queue" in warned({}, enabled="draining")[0]
     assert warned({"queue": "101"}, enabled="draining") == []
