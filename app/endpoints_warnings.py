@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import httpx
 
-from app.conversation.lint_module import BotModule, Function, find
+from app.conversation.lint_module import BotModule, Function
+from app.conversation.lint_modules import find
 from app.endpoints import Endpoint, Endpoints
 
 #: Arguments of chat.handover, by place where they may be given by it.

@@ -1,7 +1,8 @@
 """Finds in a bot's source what a replay would stumble over. Nothing of the bot is run.
 
-It looks at the bot's function and at every function of the same module that the bot uses outside of steps.
-What it can't see: functions of other modules, and attributes of objects.
+It looks at the bot's function and at every function that the bot uses outside of steps, as far as these are
+defined in its own module, its package, or beside or below its file. What it can't see: functions of other
+modules, and methods of objects; one that gets the chat is named.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.conversation.lint_function import FunctionLinter
-from app.conversation.lint_module import BotModule, Function, find, parse
+from app.conversation.lint_module import BotModule, Function, parse
+from app.conversation.lint_modules import Modules, find_with_file
 from app.conversation.lint_names import Severity
 from app.conversation.lint_scope import Task, chat_parameters
 
@@ -34,37 +36,37 @@ def lint_bot(bot_path: str) -> list[Finding]:
     A bot that can't be found or parsed is one finding, "import". Importing a package may run its __init__.
     """
     try:
-        module, function = find(bot_path)
+        module, function, file = find_with_file(bot_path)
     except LookupError as error:
         return [Finding(bot_path.partition(":")[0], 0, "import", "error", str(error))]
     except SyntaxError as error:
         return [
             Finding(error.filename or bot_path, error.lineno or 0, "import", "error", "it does not parse")
         ]
-    return _lint(module, function)
+    return _lint(module, function, Modules(module, file))
 
 
 def lint_source(source: str, function: str, *, file: str = "bot.py") -> list[Finding]:
     """What is wrong with a bot in a text. Raises SyntaxError, and KeyError when there is no such function."""
     module = parse(source, name="bot", file=file)
-    return _lint(module, module.functions[function])
+    return _lint(module, module.functions[function], Modules(module))
 
 
-def _lint(module: BotModule, bot: Function) -> list[Finding]:
-    found: dict[tuple[int, str], Finding] = {}
+def _lint(module: BotModule, bot: Function, modules: Modules) -> list[Finding]:
+    found: set[Finding] = set()
 
-    def report(line: int, rule: str, severity: Severity, message: str) -> None:
-        found.setdefault((line, rule), Finding(module.file, line, rule, severity, message))
+    def report(file: str, line: int, rule: str, severity: Severity, message: str) -> None:
+        found.add(Finding(file, line, rule, severity, message))
 
     chat = chat_parameters(bot, module) or frozenset(each.arg for each in bot.args.args[:1])
-    tasks = [Task(bot, chat)]
-    done: set[tuple[int, frozenset[str]]] = set()
-    linter = FunctionLinter(module, report)
-    linter.check_bot(bot)
+    tasks = [Task(module, bot, chat)]
+    done: set[tuple[str, int, frozenset[str]]] = set()
+    linter = FunctionLinter(modules, report)
+    linter.check_bot(module, bot)
     while tasks:
         task = tasks.pop()
-        key = (task.function.lineno, task.chat)
+        key = (task.module.name, task.function.lineno, task.chat)
         if key not in done:
             done.add(key)
             tasks += linter.check(task)
-    return sorted(found.values())
+    return sorted(found)

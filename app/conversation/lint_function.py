@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from app.conversation import lint_names as names
 from app.conversation.chat import Chat
 from app.conversation.lint_module import BotModule, Function
+from app.conversation.lint_modules import Modules
 from app.conversation.lint_names import Rule, Severity
 from app.conversation.lint_scope import AWAITED, Scope, Task, chat_parameters, likely_chat, own_nodes
 
-Report = Callable[[int, str, Severity, str], None]
+Report = Callable[[str, int, str, Severity, str], None]
 
 _STEPS = frozenset({"step", "steps"})
 _DEFERRED = frozenset({"functools.partial", "app.bot.call"})
@@ -40,16 +41,18 @@ _CHANGING = frozenset(
 class FunctionLinter(ast.NodeVisitor):
     """Walks a function's own code. Functions that it uses are handed back as further tasks."""
 
-    def __init__(self, module: BotModule, report: Report) -> None:
-        self._module = module
+    def __init__(self, modules: Modules, report: Report) -> None:
+        self._modules = modules
         self._report = report
+        self._module: BotModule
         self._scope: Scope
         self._tasks: list[Task] = []
         self._awaited: set[ast.expr] = set()
         self._closing = 0
 
-    def check_bot(self, bot: Function) -> None:
+    def check_bot(self, module: BotModule, bot: Function) -> None:
         """What holds for the bot's own function alone."""
+        self._module = module
         if not isinstance(bot, ast.AsyncFunctionDef):
             self._say(bot, "not-async", "a bot is an `async def` with one parameter, the chat")
         if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in own_nodes(bot)):
@@ -57,9 +60,11 @@ class FunctionLinter(ast.NodeVisitor):
 
     def check(self, task: Task) -> list[Task]:
         """Report what is wrong in this function; the functions it uses."""
-        self._scope = Scope(task, self._module)
+        self._module = task.module
+        self._scope = Scope(task, self._modules)
         self._tasks = []
         self._awaited = set()
+        self._use_decorators(task.function)
         for statement in task.function.body:
             self.visit(statement)
         return self._tasks
@@ -171,7 +176,10 @@ class FunctionLinter(ast.NodeVisitor):
     def _visit_step(self, node: ast.Call) -> None:
         """The function runs in a step, whatever it does; the arguments are made here."""
         for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
-            if not isinstance(argument, ast.Lambda) and self._scope.function(argument) is None:
+            if isinstance(argument, ast.Name | ast.Attribute):
+                if self._scope.function(argument) is None:
+                    self._check_use(argument)
+            elif not isinstance(argument, ast.Lambda):
                 self.visit(argument)
 
     def _check_foreign_call(self, node: ast.Call) -> None:
@@ -185,6 +193,13 @@ class FunctionLinter(ast.NodeVisitor):
             self._check_change(node.func)
         if rule is not None:
             self._tell(node, rule, ast.unparse(node.func))
+        elif self._scope.passes_chat(node) and self._is_elsewhere(node.func):
+            what = ast.unparse(node.func)
+            self._say(node, "not-followed", f"`{what}` gets the chat and is not looked into", "warning")
+
+    def _is_elsewhere(self, function: ast.expr) -> bool:
+        """Whether this is a method, or a function of somebody else's module."""
+        return not isinstance(function, ast.Name) or function.id in self._module.imports
 
     def _follow(self, function: Function, call: ast.Call) -> None:
         if isinstance(function, ast.AsyncFunctionDef) and call not in self._awaited:
@@ -192,7 +207,8 @@ class FunctionLinter(ast.NodeVisitor):
         if self._closing and self._scope.passes_chat(call):
             self._in_closing(call)
         parameters = [*function.args.posonlyargs, *function.args.args]
-        chat = set(chat_parameters(function, self._module))
+        module = self._home(call.func)
+        chat = set(chat_parameters(function, module))
         chat |= {
             parameter.arg
             for parameter, arg in zip(parameters, call.args, strict=False)
@@ -201,7 +217,24 @@ class FunctionLinter(ast.NodeVisitor):
         chat |= {
             keyword.arg for keyword in call.keywords if keyword.arg and self._scope.is_chat(keyword.value)
         }
-        self._use(function, frozenset(chat))
+        self._use(module, function, frozenset(chat))
+
+    def _home(self, node: ast.expr) -> BotModule:
+        """The module of the function that this names."""
+        found = self._scope.place(node)
+        return found[0] if found is not None else self._module
+
+    def _use_decorators(self, function: Function) -> None:
+        """What a decorator makes of a function runs as that function."""
+        for decorator in function.decorator_list:
+            found = self._scope.place(decorator.func if isinstance(decorator, ast.Call) else decorator)
+            if found is None:
+                continue
+            module, outer = found
+            self._use(module, outer, frozenset())
+            for inner in ast.walk(outer):
+                if isinstance(inner, Function) and inner is not outer:
+                    self._tasks.append(Task(module, inner, likely_chat(inner, module)))
 
     def visit_Return(self, node: ast.Return) -> None:
         """A plain function may hand a chat call to whoever awaits it."""
@@ -209,25 +242,36 @@ class FunctionLinter(ast.NodeVisitor):
             self._awaited.add(node.value)
         self.generic_visit(node)
 
-    def _use(self, function: Function, chat: frozenset[str]) -> None:
+    def _use(self, module: BotModule, function: Function, chat: frozenset[str]) -> None:
         if function is self._scope.around.get(function.name):
-            self._tasks.append(Task(function, chat | self._scope.chat, self._scope.around))
+            self._tasks.append(Task(module, function, chat | self._scope.chat, self._scope.around))
         else:
-            self._tasks.append(Task(function, chat))
+            self._tasks.append(Task(module, function, chat))
 
     # names
 
     def visit_Name(self, node: ast.Name) -> None:
         """A function named (as `parse=`, as a key) is used here."""
-        function = self._scope.function(node) if isinstance(node.ctx, ast.Load) else None
-        if function is not None:
-            self._use(function, likely_chat(function, self._module))
+        self._check_named(node)
         self._check_use(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         """os.environ and the like."""
+        self._check_named(node)
         self._check_use(node)
         self.generic_visit(node)
+
+    def _check_named(self, node: ast.Name | ast.Attribute) -> None:
+        """A function that is named, not called: something else will call it."""
+        if not isinstance(node.ctx, ast.Load):
+            return
+        found = self._scope.place(node)
+        if found is not None:
+            self._use(*found, likely_chat(found[1], found[0]))
+            return
+        rule = names.handed_on(self._scope.dotted(node) or "")
+        if rule is not None:
+            self._tell(node, rule, ast.unparse(node))
 
     def _check_use(self, node: ast.Name | ast.Attribute) -> None:
         rule = names.used(self._scope.dotted(node) or "")
@@ -351,10 +395,10 @@ class FunctionLinter(ast.NodeVisitor):
     # telling
 
     def _tell(self, node: ast.expr, rule: Rule, what: str) -> None:
-        self._report(node.lineno, rule.id, rule.severity, f"{what}: {rule.advice}")
+        self._report(self._module.file, node.lineno, rule.id, rule.severity, f"{what}: {rule.advice}")
 
     def _say(self, node: ast.AST, rule: str, message: str, severity: Severity = "error") -> None:
-        self._report(getattr(node, "lineno", 0), rule, severity, message)
+        self._report(self._module.file, getattr(node, "lineno", 0), rule, severity, message)
 
 
 def _raises(handler: ast.ExceptHandler) -> bool:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 from dataclasses import dataclass, field
-from importlib.machinery import ModuleSpec
-from pathlib import Path
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-_DEPTH = 5  # how often a bot may be imported on from another module
 
 
 @dataclass(slots=True)
@@ -62,40 +57,11 @@ def parse(source: str, *, name: str, file: str, package: bool = False) -> BotMod
     return module
 
 
-def find(path: str) -> tuple[BotModule, Function]:
-    """The module and the function of `module:function`, followed to where it is defined.
-
-    Raises LookupError that says what is missing, and SyntaxError.
-    """
-    module_name, _, name = path.partition(":")
-    for _ in range(_DEPTH):
-        module = _load(module_name)
-        if name in module.functions:
-            return module, module.functions[name]
-        origin = module.imports.get(name)
-        if origin is None:
-            raise LookupError(f"{module_name} defines no function {name}")
-        module_name, _, name = origin.rpartition(".")
-    raise LookupError(f"{path} is imported from module to module")
-
-
 def bound_names(node: ast.AST) -> list[str]:
     """The names that a statement binds."""
     return [
         each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
     ]
-
-
-def _load(name: str) -> BotModule:
-    try:
-        spec: ModuleSpec | None = importlib.util.find_spec(name)
-    except (ImportError, ValueError) as error:
-        raise LookupError(f"there is no module {name}") from error
-    if spec is None or spec.origin is None or not spec.has_location:
-        raise LookupError(f"there is no Python module {name}")
-    source = Path(spec.origin).read_text(encoding="utf-8")
-    package = spec.submodule_search_locations is not None
-    return parse(source, name=name, file=_shown(Path(spec.origin)), package=package)
 
 
 def _find_loggers(tree: ast.Module, module: BotModule) -> None:
@@ -113,8 +79,3 @@ def _absolute(node: ast.ImportFrom, module: str, package: bool) -> str:
     parts = module.split(".")
     parts = parts[: len(parts) - node.level + package]
     return ".".join([*parts, *([node.module] if node.module else [])])
-
-
-def _shown(path: Path) -> str:
-    """The file, from the current folder where it lies in there."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -96,6 +96,14 @@ def called(name: str, *, seeded: bool = False) -> Rule | None:
     return used(name) or _io(name) or _others(name)
 
 
+def handed_on(name: str) -> Rule | None:
+    """The rule against naming this function for somebody to call it later; classes and modules are none."""
+    if name in _RANDOM_MODULES or "." not in name or name.rpartition(".")[2][:1].isupper():
+        return None
+    rule = called(name, seeded=True)
+    return rule if rule in (CLOCK, RANDOM, SLEEP) else None
+
+
 def used(name: str) -> Rule | None:
     """The rule against so much as reading this dotted name."""
     if _within(name, ("os.environ", "os.environb", "os.getenv", "sys.argv", "sys.stdin")):

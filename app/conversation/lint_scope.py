@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from app.conversation.lint_module import BotModule, Function, bound_names
+from app.conversation.lint_modules import Modules
 
 #: What is awaited of Chat.
 AWAITED = frozenset(
@@ -18,6 +19,7 @@ AWAITED = frozenset(
 class Task:
     """A function to look at, the names under which it knows the Chat, and the functions defined around it."""
 
+    module: BotModule
     function: Function
     chat: frozenset[str]
     around: dict[str, Function] = field(default_factory=dict)
@@ -48,8 +50,8 @@ def _is_named(annotation: ast.expr | None, name: str, module: BotModule) -> bool
 class Scope:
     """The names of one task's function."""
 
-    def __init__(self, task: Task, module: BotModule) -> None:
-        function = task.function
+    def __init__(self, task: Task, modules: Modules) -> None:
+        function, module = task.function, task.module
         nested = {node.name: node for node in own_nodes(function) if isinstance(node, Function)}
         self.chat = task.chat
         self.around = {**task.around, **nested}
@@ -60,6 +62,7 @@ class Scope:
             if isinstance(node, ast.stmt) and not isinstance(node, Function):
                 self.local |= set(bound_names(node))
         self._module = module
+        self._modules = modules
         self.files = {each.arg for each in parameters if _is_named(each.annotation, "Attachment", module)}
         self._find_files(function)
 
@@ -109,12 +112,22 @@ class Scope:
         return None
 
     def function(self, node: ast.expr) -> Function | None:
-        """The function of the bot's own module that this names."""
-        if not isinstance(node, ast.Name):
+        """The function of the bot's own code that this names."""
+        found = self.place(node)
+        return found[1] if found is not None else None
+
+    def place(self, node: ast.expr) -> tuple[BotModule, Function] | None:
+        """That function, with its module."""
+        if isinstance(node, ast.Name):
+            if node.id in self.around:
+                return self._module, self.around[node.id]
+            if node.id in self.local:
+                return None
+            if node.id in self._module.functions:
+                return self._module, self._module.functions[node.id]
+        elif not isinstance(node, ast.Attribute):
             return None
-        return self.around.get(node.id) or (
-            self._module.functions.get(node.id) if node.id not in self.local else None
-        )
+        return self._modules.function(self.dotted(node) or "")
 
     def dotted(self, node: ast.expr) -> str | None:
         """As in the module, but for what is a variable of this function."""

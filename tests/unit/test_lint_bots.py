@@ -184,6 +184,95 @@ def test_a_bot_is_followed_to_the_module_that_defines_it(
     assert findings[0].file.endswith("inner.py")
 
 
+HELPERS = {
+    "lint_bots/__init__.py": "",
+    "lint_bots/bot.py": """\
+import time
+from app.bot import Chat
+from lint_bots import helpers
+from lint_bots.helpers import greet, lookup
+from . import deeper
+import lint_beside
+
+@helpers.timed
+async def bot(chat: Chat) -> None:
+    await greet(chat)
+    await helpers.greet(chat)
+    await deeper.inner.ask(chat)
+    lint_beside.stamp()
+    await chat.step(lookup, 3)
+    await chat.step(helpers.lookup)
+    await chat.step(time.time)
+""",
+    "lint_bots/helpers.py": """\
+import asyncio, random, time
+
+async def greet(talk):
+    await asyncio.sleep(1)
+    talk.say(str(random.random()))
+
+def lookup(n=0):
+    return open(str(n)).read()
+
+def timed(function):
+    async def inner(chat):
+        print(time.time())
+        return await function(chat)
+    return inner
+""",
+    "lint_bots/deeper/__init__.py": "from lint_bots.deeper import inner as inner\n",
+    "lint_bots/deeper/inner.py": "import time\nasync def ask(c):\n    await c.ask(str(time.time()))\n",
+    "lint_bots/lint_beside.py": "",
+    "lint_beside.py": "import time\ndef stamp():\n    return time.time()\n",
+}
+
+
+def test_the_bots_other_modules_are_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, source in HELPERS.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = [(Path(each.file).name, each.line, each.rule) for each in lint_bot("lint_bots.bot:bot")]
+    assert set(found) == {
+        ("helpers.py", 4, "await"),
+        ("helpers.py", 5, "not-awaited"),
+        ("helpers.py", 5, "random"),
+        ("helpers.py", 12, "clock"),
+        ("helpers.py", 12, "log"),
+        ("inner.py", 3, "clock"),
+    }  # lint_beside lies above the package: it is somebody else's
+
+
+def test_a_module_beside_a_bot_without_a_package_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lint_plain.py").write_text(
+        "import lint_near\nasync def bot(chat):\n    await chat.say(lint_near.stamp())\n"
+    )
+    (tmp_path / "lint_near.py").write_text("import time\ndef stamp():\n    return str(time.time())\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    [finding] = lint_bot("lint_plain:bot")
+    assert (Path(finding.file).name, finding.line, finding.rule) == ("lint_near.py", 3, "clock")
+
+
+def test_what_gets_the_chat_and_can_not_be_looked_into_is_named() -> None:
+    [finding] = lint("await Greeter().greet(chat)", "class Greeter: ...\n")
+    assert (finding.rule, finding.severity) == ("not-followed", "warning")
+    assert "`Greeter().greet` gets the chat and is not looked into" in finding.message
+
+
+def test_a_function_that_is_given_on_is_found_as_well_as_one_that_is_called() -> None:
+    assert rules("f = time.time\nawait chat.say(str(f()))") == ["clock"]
+    assert rules("await chat.ask('n?', parse=random.choice)") == ["random"]
+    assert rules("wait = pause\nwait(3)") == ["sleep"]
+
+
+def test_each_of_several_mistakes_in_a_line_is_told() -> None:
+    found = lint("n = id(chat); m = hash('x')")
+    assert [each.message.partition(":")[0] for each in found] == ["hash", "id"]
+
+
 @pytest.mark.parametrize(
     ("source", "path", "part"),
     [
