@@ -8,6 +8,7 @@ own; more than a few starts a second stall a server on SQLite, so they queue her
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
@@ -29,7 +30,7 @@ from prefect.events.worker import EventsWorker
 from prefect.flow_engine import run_flow_async
 from prefect.states import Crashed, Pending
 
-from app.worker.runs import Attempt, Handle, Job, Retrying
+from app.worker.runs import Attempt, Handle, InterruptedTurn, Job, Retrying
 from flows.conversation import conversation, handed
 from flows.telling import telling
 
@@ -63,6 +64,7 @@ class PrefectRun:
         self.cancelled = False
         self.final_state = "Completed"
         self._queue: deque[Job | Retrying | None] = deque()
+        self._taken: Job | Retrying | None = None
         self._filled = asyncio.Event()
         self._open = asyncio.Event()
         self._ended = asyncio.Event()
@@ -144,7 +146,16 @@ class PrefectRun:
         while not self._queue:
             self._filled.clear()
             await self._filled.wait()
-        return self._queue.popleft()
+        self._taken = self._queue.popleft()
+        return self._taken
+
+    @property
+    def idle(self) -> bool:
+        """Whether what was taken last came to its end."""
+        if self._taken is None:
+            return True
+        done = self._taken.done
+        return done.done() and not done.cancelled() and not isinstance(done.exception(), InterruptedTurn)
 
     def cancel(self) -> None:
         """Somebody cancelled the run in Prefect: it ends after its turn."""
@@ -154,6 +165,11 @@ class PrefectRun:
     def end(self) -> None:
         """The flow has returned, or never began."""
         self._ended.set()
+
+
+def _untrue(record: logging.LogRecord) -> bool:
+    """Prefect says of a run that it could not be told the end of: "Finished in state Running()", an error."""
+    return not record.getMessage().startswith("Finished in state Running")
 
 
 class PrefectRuns:
@@ -174,6 +190,7 @@ class PrefectRuns:
     async def start(self) -> None:
         """Enter the clients that all runs share, in the context that sessions copy."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("prefect.flow_runs").addFilter(_untrue)
         context = await self._stack.enter_async_context(AsyncClientContext.get_or_create())
         self._stack.enter_context(SyncClientContext.get_or_create())
         self._client = context.client
@@ -224,7 +241,8 @@ class PrefectRuns:
                 )
             run.final_state = "Cancelled" if run.cancelled else "Completed"
         except asyncio.CancelledError:
-            run.final_state = "Crashed"
+            # Idle, it has ended in good order: only Prefect was not told in time, and is by `reconcile`.
+            run.final_state = "Completed" if run.idle else "Crashed"
             raise
         except Exception as error:
             run.final_state = "Failed"

@@ -28,6 +28,15 @@ _RENEW = text(
 
 _STOP = text("UPDATE worker SET stopped_at = now(), alive_until = now() WHERE id = :worker")
 
+#: Whose end was not written in time. What is still owned will be taken over, and its run with it.
+_STOP_RUNS = text(
+    """
+    UPDATE session_run r SET state = 'Completed', ended_at = now()
+    WHERE r.worker_id = :worker AND r.ended_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM conversation c WHERE c.id = r.conversation_id AND c.owner = :worker)
+    """
+)
+
 _SIBLINGS = text(
     """
     SELECT id, pid, process_started FROM worker
@@ -126,7 +135,8 @@ async def renew(
 
 
 async def stop(connection: AsyncConnection, worker: int) -> None:
-    """Say that the worker has ended in good order."""
+    """Say that the worker has ended in good order, and so have its runs."""
+    await connection.execute(_STOP_RUNS, {"worker": worker})
     await connection.execute(_STOP, {"worker": worker})
 
 
