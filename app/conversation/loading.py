@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contacts.sealed import opened_profile
@@ -143,8 +143,10 @@ async def _dialog(connection: AsyncConnection, conversation_id: int) -> DialogSt
 
 
 async def _last_words(connection: AsyncConnection, session_id: int) -> list[Entry]:
-    query = select(func.max(_DIALOG.c.id)).where(_DIALOG.c.session_id == session_id)
-    last = (await connection.execute(query)).scalar_one()
+    """Of the session's newest dialog: ids come by the block, so one from another worker may be higher."""
+    query = select(_DIALOG.c.id).where(_DIALOG.c.session_id == session_id)
+    newest = query.order_by(_DIALOG.c.started_at.desc(), _DIALOG.c.id.desc()).limit(1)
+    last = (await connection.execute(newest)).scalar_one_or_none()
     return [] if last is None else last_turn(await journal_entries(connection, last))
 
 

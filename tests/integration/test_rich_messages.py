@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Buttons, Chat, Link, Postback
 from app.conversation import indicators
+from app.conversation.ids import Ids
 from app.endpoints import Endpoint
 from app.gateway.outcome import Outcome, Refused, Sent
 from tests.integration.scene import PlayedGateway, Scene, scene, until
@@ -55,6 +57,25 @@ async def test_a_number_is_a_choice_where_choices_are_numbered_and_stays_one_in_
         ("quick_reply", "2."),
         ("text", None),
     ]
+
+
+async def test_a_number_is_a_choice_of_the_newest_dialog_whichever_worker_began_it(
+    engine: AsyncEngine,
+) -> None:
+    async def bot(chat: Chat) -> None:
+        await chat.say(f"{chat.message.text}?", quick_replies=[f"not {chat.message.text}"])
+
+    play = scene(engine, bot)
+    await channel_is(play, "WhatsApp")
+    lower, higher = Ids(engine, "dialog_id_seq"), Ids(engine, "dialog_id_seq")
+    await lower.reserve(10)
+    for worker, word in ((higher, "tea"), (lower, "rice")):
+        play.services.ids = replace(play.services.ids, dialog=worker)
+        await play.says(word)
+        await play.work()
+    await play.says("1")
+    await play.work()
+    assert play.gateway.texts[-1].startswith("not rice?")
 
 
 async def test_on_webchat_choices_are_cards_a_click_is_the_same_choice_and_a_number_a_number(
