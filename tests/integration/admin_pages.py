@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,7 +16,16 @@ from app.receiver.main import serving
 from app.settings import Settings
 from tests.integration.scene import endpoint
 
+_CSRF = re.compile(r'name="csrf" value="([^"]+)"')
+
 NOW = datetime.now(UTC)
+
+
+def csrf(page: str) -> str:
+    """What a page's forms carry, so that no other site's page can post for its reader."""
+    found = _CSRF.search(page)
+    assert found is not None
+    return found[1]
 
 
 @asynccontextmanager

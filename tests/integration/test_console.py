@@ -21,7 +21,7 @@ from app.bot import Chat
 from app.console import rendering, static
 from app.endpoints import Endpoints
 from app.gateway.outcome import Refused
-from tests.integration.admin_pages import admin
+from tests.integration.admin_pages import admin, csrf
 from tests.integration.scene import Scene, endpoint, scene
 
 PASSWORD = "correct horse battery"
@@ -73,12 +73,6 @@ async def page(client: httpx.AsyncClient, path: str) -> str:
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-store"
     return answer.text
-
-
-def csrf(text: str) -> str:
-    found = re.search(r'name="csrf" value="([^"]+)"', text)
-    assert found is not None
-    return found[1]
 
 
 async def test_the_overview_shows_what_was_counted(client: httpx.AsyncClient) -> None:

@@ -25,7 +25,7 @@ from app.receiver.main import serving
 from app.reloading import ask, replace_endpoints
 from app.settings import Settings
 from app.supervisor.ports import free_port
-from tests.integration.admin_pages import admin
+from tests.integration.admin_pages import admin, csrf
 from tests.integration.scene import endpoint, until
 
 PARLEY = Path(sys.executable).with_name("parley")
@@ -153,7 +153,9 @@ async def test_the_console_follows_a_reload(file: Path, database_url: str, tmp_p
     async with admin(database_url, tmp_path, endpoints=known, file=file) as client:
 
         async def is_known(conversation: int) -> bool:
-            page = await client.get(f"/console/conversations/{conversation}/interactions")
+            path = f"/console/conversations/{conversation}"
+            form = {"csrf": csrf((await client.get(path)).text)}
+            page = await client.post(f"{path}/interactions", data=form)
             assert page.status_code == 200
             return "no longer set up" not in page.text
 
