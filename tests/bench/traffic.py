@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import count
 
 from app.sandbox import calls, events
@@ -98,10 +96,9 @@ class Traffic:
         view = await self._sandbox(calls.start(tenant=endpoint, id=conversation, announce=False))
         return Talk(view.id, endpoint)
 
-    async def messages(self, talks: Sequence[Talk], number: int, *, padding: int = 0) -> list[Shot]:
-        """Messages of users, signed, one conversation after the other; `padding`: so many bytes more each."""
-        make = partial(self._message, padding=padding)
-        return await self._signed([talks[each % len(talks)] for each in range(number)], make)
+    async def messages(self, talks: Sequence[Talk], number: int) -> list[Shot]:
+        """Messages of users, signed, one conversation after the other."""
+        return await self._signed([talks[each % len(talks)] for each in range(number)], self._message)
 
     async def typing(self, talks: Sequence[Talk], number: int) -> list[Shot]:
         """Activities that no bot answers, signed."""
@@ -119,15 +116,13 @@ class Traffic:
         )
         return [shot for part in done for shot in part]
 
-    def _message(self, talk: Talk, *, padding: int) -> Shot:
+    def _message(self, talk: Talk) -> Shot:
         text = f"message {next(self._numbers)} of the benchmark"
         data: JsonObject = {
             "isEcho": False,
             "sender": {"id": f"user-{talk.id}", "type": "user"},
             "text": text,
         }
-        if padding:
-            data["padding"] = secrets.token_hex(padding // 2)
         return self._shot(talk, "MESSAGE", data, text)
 
     def _typing(self, talk: Talk) -> Shot:

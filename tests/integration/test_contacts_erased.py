@@ -194,8 +194,10 @@ async def test_no_count_holds_what_an_erased_contact_said(engine: AsyncEngine) -
 
 _RUN = text(
     """
-    INSERT INTO session_run (session_id, conversation_id, number, flow_run_id, name, ended_at)
-    VALUES (1, 1, :number, :run, 'support · ID-ZOE · 1.1', CASE WHEN :ended THEN now() END)
+    INSERT INTO session_run (session_id, conversation_id, number, flow_run_id, name, state, ended_at)
+    VALUES (1, 1, :number, :run, 'support · ID-ZOE · 1.1',
+        CASE WHEN :ended THEN 'Completed' ELSE 'Running' END,
+        CASE WHEN :ended THEN now() END)
     """
 )
 
@@ -236,7 +238,7 @@ async def test_runs_of_an_erased_contact_are_known_until_prefect_has_deleted_the
         await asyncio.sleep(60)
 
     async with engine.begin() as connection:
-        await connection.execute(text("UPDATE session_run SET ended_at = now()"))
+        await connection.execute(text("UPDATE session_run SET ended_at = now(), state = 'Completed'"))
     with pytest.raises(TimeoutError):
         await delete_runs(engine, hangs, within=0.01)
     assert await runs_left(engine, runs) == runs[3:]

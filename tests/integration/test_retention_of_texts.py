@@ -108,7 +108,7 @@ async def test_what_is_counted_outlives_texts_for_as_long_as_analytics_say(engin
 async def test_of_a_session_that_is_open_nothing_is_cleared(engine: AsyncEngine) -> None:
     play = await aged(engine)
     async with engine.begin() as connection:
-        await connection.execute(text("UPDATE session SET ended_at = NULL"))
+        await connection.execute(text("UPDATE session SET ended_at = NULL, end_reason = NULL"))
         await connection.execute(text("UPDATE dialog SET ended_at = NULL, status = 'waiting'"))
         await connection.execute(text("UPDATE handover SET ended_at = NULL, status = 'active'"))
     before = await columns(play)
