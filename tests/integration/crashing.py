@@ -183,5 +183,5 @@ def points(count: int) -> list[Point]:
     """Every point of a story with so many transactions, and some with a second crash soon after."""
     single = [Point(number, after) for number in range(1, count + 1) for after in (False, True)]
     return single + [
-        Point(each.number, each.after, 1 + number % 3) for number, each in enumerate(single[::3])
+        Point(each.number, each.after, 1 + number % 3) for number, each in enumerate(single[::6])
     ]
