@@ -22,6 +22,7 @@ LATE = timedelta(minutes=75)
 
 _AT = DateTime(timezone=True)
 
+#: Names of all endpoints that ever had a conversation, each found by the index.
 _ENDPOINTS = text(
     """
     WITH RECURSIVE named AS (

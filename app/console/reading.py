@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import BigInteger, DateTime, Text
 
+from app.analytics.hours import endpoints_of
 from app.contacts.sealed import identities_of, profile_digests
 from app.conversation.privacy.sealed import readable
 
@@ -68,18 +69,6 @@ _FOUND = text(
     bindparam("number", type_=BigInteger),
 )
 
-_CHOICES = text(
-    """
-    WITH RECURSIVE named AS (
-        (SELECT endpoint FROM conversation ORDER BY endpoint LIMIT 1)
-        UNION ALL
-        SELECT (SELECT c.endpoint FROM conversation c WHERE c.endpoint > n.endpoint
-                ORDER BY c.endpoint LIMIT 1)
-        FROM named n WHERE n.endpoint IS NOT NULL)
-    SELECT endpoint FROM named WHERE endpoint IS NOT NULL
-    """
-)
-
 _CHANNELS = text("SELECT DISTINCT channel FROM rollup_hour WHERE channel <> '' ORDER BY 1")
 
 _DEAD = text(
@@ -109,7 +98,7 @@ class Search:
 async def choices(engine: AsyncEngine) -> tuple[list[str], list[str]]:
     """Endpoints and channels there are."""
     async with engine.connect() as connection:
-        endpoints = list((await connection.execute(_CHOICES)).scalars())
+        endpoints = await endpoints_of(connection)
         return endpoints, list((await connection.execute(_CHANNELS)).scalars())
 
 
@@ -148,7 +137,7 @@ async def sessions(
 
 
 async def _found(connection: AsyncConnection, q: str) -> list[int]:
-    endpoints = list((await connection.execute(_CHOICES)).scalars())
+    endpoints = await endpoints_of(connection)
     number = int(q) if q.isascii() and q.isdigit() and len(q) < 19 else -1
     q = q.replace("\0", "")
     known = [digest for name in ("email", "phone", "name") for digest in profile_digests(name, q)]

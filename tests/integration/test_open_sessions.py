@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,10 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat
-from app.settings import Settings
-from app.worker.runs import NoRuns
-from app.worker.worker import MAKE_ROOM, Worker
+from app.worker.worker import MAKE_ROOM
 from tests.integration.scene import Scene, endpoint, scene
+from tests.integration.working import working
 
 #: Keeps the most conversations that were ever owned at once, by endpoint, and of all as "".
 WATCH = (
@@ -54,17 +51,8 @@ async def play(engine: AsyncEngine) -> Scene:
     return play
 
 
-@asynccontextmanager
-async def working(play: Scene, url: str, folder: Path, **settings: object) -> AsyncIterator[Worker]:
-    """A worker that looks for work ten times a second and closes nothing because it is quiet."""
-    values = {"home": folder, "sweep": 0.1, "linger": 600.0, **settings}
-    worker = Worker(Settings.model_validate(values), play.services, NoRuns(), url)
-    running = asyncio.create_task(worker.run())
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        await running
+#: It looks for work ten times a second and closes nothing because it is quiet.
+LIVELY = {"sweep": 0.1, "linger": 600.0}
 
 
 async def say(play: Scene, endpoint: str, *conversations: str) -> None:
@@ -94,7 +82,7 @@ async def test_no_more_conversations_than_its_bound_are_open_and_all_are_answere
     play: Scene, database_url: str, tmp_path: Path
 ) -> None:
     await say(play, "support", *(f"ID-{number}" for number in range(6)))
-    async with working(play, database_url, tmp_path, max_sessions=2) as worker:
+    async with working(play, database_url, home=tmp_path, **LIVELY, max_sessions=2) as worker:
         await answered(play, 6)
         assert 0 < worker.open_conversations <= 2
     assert await most(play) == {"": 2, "support": 2}
@@ -104,7 +92,7 @@ async def test_no_more_conversations_than_its_bound_are_open_and_all_are_answere
 async def test_those_that_are_idle_longest_make_room(play: Scene, database_url: str, tmp_path: Path) -> None:
     bound = MAKE_ROOM + 2
     names = [f"ID-{number:02}" for number in range(bound)]
-    async with working(play, database_url, tmp_path, max_sessions=bound) as worker:
+    async with working(play, database_url, home=tmp_path, **LIVELY, max_sessions=bound) as worker:
         for number, name in enumerate(names, start=1):
             await say(play, "support", name)
             await answered(play, number)
@@ -120,7 +108,9 @@ async def test_an_endpoint_at_its_own_bound_closes_its_own_and_no_others(
     play: Scene, database_url: str, tmp_path: Path
 ) -> None:
     await say(play, "other", "ID-other")
-    async with working(play, database_url, tmp_path, max_sessions=10, max_sessions_per_endpoint=1):
+    async with working(
+        play, database_url, home=tmp_path, **LIVELY, max_sessions=10, max_sessions_per_endpoint=1
+    ):
         await answered(play, 1)
         await say(play, "support", "ID-0", "ID-1", "ID-2")
         await answered(play, 4)
