@@ -30,22 +30,24 @@ class Pages:
     replace: Callable[[Endpoints], None]
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @asynccontextmanager
-async def admin_pages(settings: Settings, endpoints: Endpoints, database_url: str) -> AsyncIterator[Pages]:
+async def admin_pages(
+    settings: Settings, endpoints: Endpoints, database_url: str, *, now: Callable[[], datetime] = _now
+) -> AsyncIterator[Pages]:
     """The pages, as long as the context lasts."""
     engine = create_engine(database_url, READER, application="parley-pages")
     gateway = GatewayClient()
     password = settings.console_password.get_secret_value() if settings.console_password else None
-    access = Access(engine, password, _now, settings.admin_url)
+    access = Access(engine, password, now, settings.admin_url)
     prefect = prefect_api_url(settings).removesuffix("/").removesuffix("/api")
-    console = Console(engine, access, endpoints, gateway, prefect_ui=prefect, now=_now)
+    console = Console(engine, access, endpoints, gateway, prefect_ui=prefect, now=now)
     try:
-        yield Pages([odata_router(engine, _now, settings.admin_url), console.router()], console.replace)
+        yield Pages([odata_router(engine, now, settings.admin_url), console.router()], console.replace)
     finally:
         await console.aclose()
         await gateway.aclose()
         await engine.dispose()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -11,14 +11,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import asyncpg
 
+from app.analytics.rollup import roll_up
 from app.commands.common import read_settings
-from app.database.engine import connect
-from app.database.location import database_for_a_moment
+from app.database.embedded import embedded_postgres
+from app.database.engine import TOOL, connect, create_engine
 from app.database.schema import upgrade
+from app.settings import Settings
 
 #: Conversations of a batch.
 BATCH = 20_000
@@ -130,10 +134,9 @@ _ROWS = (
 )
 
 
-async def seed(url: str, conversations: int, days: float) -> None:
+async def seed(url: str, conversations: int, days: float, now: datetime) -> None:
     """Make so many conversations over the last `days`."""
     connection = await connect(url, application="parley-seed")
-    now = datetime.now(UTC)
     began = time.monotonic()
     try:
         await connection.execute("SET synchronous_commit = off")
@@ -145,6 +148,18 @@ async def seed(url: str, conversations: int, days: float) -> None:
         await connection.execute("VACUUM (ANALYZE)", timeout=3600)
     finally:
         await connection.close()
+
+
+async def count(url: str, now: datetime) -> None:
+    """Count all hours, as the flow roll-up does."""
+    engine = create_engine(url, TOOL, application="parley-seed")
+    await roll_up(engine, now=now, on_hour=_say_days)
+    await engine.dispose()
+
+
+def _say_days(hour: datetime) -> None:
+    if hour.hour == 0:
+        print(f"counted up to {hour:%Y-%m-%d}", flush=True)  # noqa: T201
 
 
 async def _batch(
@@ -161,15 +176,27 @@ async def _batch(
             await connection.execute(statement, timeout=600)
 
 
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The database that was set, else an embedded one, which runs as long as the context lasts."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    with embedded_postgres(settings.home) as url:
+        yield url
+
+
 def main() -> None:
     """Read the command line and fill Parley's database, whose other rows stay."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.seed", description=__doc__)
     parser.add_argument("conversations", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--days", type=float, default=90)
     given = parser.parse_args()
-    with database_for_a_moment(read_settings()) as url:
+    now = datetime.now(UTC)
+    with database(read_settings()) as url:
         asyncio.run(upgrade(url))
-        asyncio.run(seed(url, given.conversations, given.days))
+        asyncio.run(seed(url, given.conversations, given.days, now))
+        asyncio.run(count(url, now))
 
 
 if __name__ == "__main__":
