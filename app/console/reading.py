@@ -32,8 +32,8 @@ OUTCOMES = {
 _SESSIONS = """
     SELECT s.session_id, s.conversation_id, s.endpoint, s.external_id, s.number, s.channel, s.is_test,
         s.started_at, s.last_input_at, s.ended_at, s.outcome, s.contained, s.user_messages, s.bot_messages,
-        s.agent_messages, k.profile
-    FROM analytics_sessions s LEFT JOIN contact k ON k.id = s.contact_id
+        s.agent_messages, (SELECT k.profile FROM contact k WHERE k.id = s.contact_id) AS profile
+    FROM analytics_sessions s
     WHERE {outcome}
       AND (CAST(:before_at AS timestamptz) IS NULL
            OR (s.started_at, s.session_id) < (CAST(:before_at AS timestamptz), :before_id))

@@ -30,6 +30,8 @@ class Limits:
     pool_wait: float = 1.0
     answer: float | None = None
     """A connection on which a statement is not answered for so long is dead, and so are those beside it."""
+    custom_plans: bool = False
+    """Each statement is planned for its own values, however often it was asked: for those who filter."""
 
 
 RECEIVER = Limits(statement=2.0, pool_size=8)
@@ -54,7 +56,7 @@ def async_url(url: str | URL) -> URL:
 
 def server_settings(limits: Limits, application: str) -> dict[str, str]:
     """Settings each connection starts with (milliseconds, as PostgreSQL counts)."""
-    return {
+    settings = {
         "application_name": application,
         "statement_timeout": str(int(limits.statement * 1000)),
         "lock_timeout": str(int(limits.lock * 1000)),
@@ -62,6 +64,7 @@ def server_settings(limits: Limits, application: str) -> dict[str, str]:
         "timezone": "UTC",
         "jit": "off",
     }
+    return {**settings, "plan_cache_mode": "force_custom_plan"} if limits.custom_plans else settings
 
 
 def create_engine(url: str | URL, limits: Limits, *, application: str) -> AsyncEngine:

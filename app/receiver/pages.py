@@ -18,8 +18,9 @@ from app.odata.routes import odata_router
 from app.prefect_environment import prefect_api_url
 from app.settings import Settings
 
-#: Readers may wait a while, and never hold what the receiver needs.
-READER = Limits(statement=20.0, pool_size=4, pool_wait=5.0)
+#: Readers may wait a while, and never hold what the receiver needs. A plan that suits all endpoints alike
+#: walks through a million sessions for one that has few.
+READER = Limits(statement=20.0, pool_size=4, pool_wait=5.0, custom_plans=True)
 
 
 @dataclass(frozen=True)
