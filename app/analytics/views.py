@@ -25,7 +25,10 @@ class Link:
 
 @dataclass(frozen=True)
 class View:
-    """A view. `name` is the entity set's; `key` orders and identifies its rows; `at` is its main time."""
+    """A view. `name` is the entity set's; `key` orders and identifies its rows; `at` is its main time.
+
+    `in_time`: an index has the rows in order of `at`.
+    """
 
     name: str
     entity: str
@@ -33,6 +36,7 @@ class View:
     key: tuple[str, ...]
     at: str | None
     links: dict[str, Link] = field(default_factory=dict)
+    in_time: bool = False
 
 
 def _view(
@@ -49,6 +53,7 @@ def _view(
     uuid: str = "",
     required: str = "",
     links: dict[str, Link] | None = None,
+    in_time: bool = False,
 ) -> View:
     """A view with these columns, in this order: text, unless they are named among those of another type."""
     kinds: list[tuple[str, TypeEngine[Any]]] = [
@@ -66,7 +71,7 @@ def _view(
         for each in columns.split()
     ]
     table = Table(f"analytics_{name.lower()}", metadata, *made)
-    return View(name, entity, table, keys, at, links or {})
+    return View(name, entity, table, keys, at, links or {}, in_time)
 
 
 _CONVERSATION = Link("Conversations", "conversation_id", False)
@@ -106,6 +111,7 @@ VIEWS: dict[str, View] = {
             time="started_at last_event_at quarantined_at",
             required="external_id state control is_test started_at sessions",
             links=_OF_CONVERSATION,
+            in_time=True,
         ),
         _view(
             "Sessions",
@@ -123,6 +129,7 @@ VIEWS: dict[str, View] = {
             number="first_reply_seconds",
             required="conversation_id external_id number is_test started_at contained",
             links=_OF_SESSION,
+            in_time=True,
         ),
         _view(
             "Messages",
@@ -235,6 +242,7 @@ VIEWS: dict[str, View] = {
             time="at",
             required="conversation_id external_id is_test kind value at",
             links=_BELONGS,
+            in_time=True,
         ),
         _view(
             "Hours",

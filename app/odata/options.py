@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement
+from sqlalchemy.sql.visitors import iterate
 
 from app.analytics.views import View
 from app.odata.errors import bad, not_implemented
@@ -48,6 +49,8 @@ def read_options(view: View, given: Mapping[str, Sequence[str]]) -> Options:
         options = replace(options, select=_select(view, values["$select"]), selected=True)
     if "$filter" in values:
         options = replace(options, where=condition(view.table, values["$filter"]))
+        if "$orderby" not in values and _walks_in_time(view, options.where):
+            options = replace(options, order=_order(view, view.at))
     if "$expand" in values:
         options = replace(options, expand=_expand(view, values["$expand"]))
     return replace(
@@ -99,6 +102,13 @@ def _order(view: View, text: str | None) -> tuple[tuple[str, bool], ...]:
     for name in view.key:
         order.setdefault(name, descending)
     return tuple(order.items())
+
+
+def _walks_in_time(view: View, where: ColumnElement[bool] | None) -> bool:
+    """Whether rows come in order of time: in that of the key all those before would be read for nothing."""
+    if where is None or view.at is None or not view.in_time:
+        return False
+    return any(element is view.table.c[view.at] for element in iterate(where))
 
 
 def _expand(view: View, text: str) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.analytics.views import VIEWS
+
 #: A contact and its conversation in the middle of what the seed made.
 NUMBER = 400_000
 
@@ -144,10 +146,13 @@ def sets(at: datetime, conversation: int) -> list[Look]:
     day, hours = (
         (at - length).strftime("%Y-%m-%dT%H:%M:%SZ") for length in (timedelta(days=1), timedelta(hours=2))
     )
+    times = {name: VIEWS[name].at for name in names.split() if name not in ("Hours", "Latency", "Parts")}
     asked = {
-        "Sessions of a day": f"Sessions?$filter=started_at ge {day}",
-        "Turns of an endpoint's two hours": f"Turns?$filter=endpoint eq 'support' and received_at ge {hours}",
-        "Messages of two hours": f"Messages?$filter=at ge {hours}",
+        **{f"{name} of the last day": f"{name}?$filter={time} ge {day}" for name, time in times.items()},
+        **{
+            f"{name} of an endpoint's last two hours": f"{name}?$filter=endpoint eq 'support' and {time} ge {hours}"
+            for name, time in times.items()
+        },
         "dead Deliveries of an endpoint": "Deliveries?$filter=endpoint eq 'support' and status eq 'dead'",
         "Conversations, the newest first": "Conversations?$orderby=started_at desc",
         "Conversations with their messages": "Conversations?$expand=Messages&$orderby=started_at desc",

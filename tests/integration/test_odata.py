@@ -97,6 +97,16 @@ async def test_the_service_says_what_there_is(client: httpx.AsyncClient) -> None
     assert turn["latency_seconds"] == "Edm.Double" and turn["received_at"] == "Edm.DateTimeOffset"
 
 
+async def test_what_is_asked_for_by_time_comes_in_its_order_page_by_page(client: httpx.AsyncClient) -> None:
+    for name in ("Conversations", "Sessions", "Marks"):
+        at = VIEWS[name].at
+        body = await get(client, name, **{"$filter": f"{at} ge 2000-01-01T00:00:00Z"})
+        assert len(body["value"]) > 1
+        assert body["value"] == sorted(body["value"], key=lambda row: (row[at], row[VIEWS[name].key[0]]))
+        rows = await whole(client, name, 1, **{"$filter": f"{at} ge 2000-01-01T00:00:00Z"})
+        assert rows == body["value"]
+
+
 @pytest.mark.parametrize("name", VIEWS)
 async def test_every_set_can_be_read_by_every_property(client: httpx.AsyncClient, name: str) -> None:
     view = VIEWS[name]
