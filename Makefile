@@ -2,6 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
+# A machine that forbids it would compile everything anew in each of the many processes here.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The first of these that is at least 3.11.
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	"$$each" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
