@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import pytest
 
 from app.database.engine import connect
 from app.database.schema import head
+from tests.forking import FORKS
 
-PARLEY = Path(sys.executable).with_name("parley")
 ENDPOINTS = Path(__file__).parents[2] / "endpoints.yaml"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -53,15 +52,7 @@ def runner(folder: Path, **variables: str) -> Run:
     environment |= {"PARLEY_HOME": str(folder / "home"), "PARLEY_ENDPOINTS": str(ENDPOINTS), **variables}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PARLEY, *arguments],
-            env=environment,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        return FORKS.run(arguments, env=environment, cwd=folder)
 
     return run
 

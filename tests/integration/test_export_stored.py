@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.database.engine import connect
 from app.export.stored import read_story
 from app.sealing import VARIABLE, new_key, sealer
-
-PARLEY = Path(sys.executable).with_name("parley")
+from tests.forking import FORKS
 
 ROWS = """
 INSERT INTO contact (endpoint, identity, profile)
@@ -86,10 +84,8 @@ async def test_what_is_stored_encrypted_is_opened(
 async def export(database_url: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
     environment |= {"PARLEY_HOME": str(folder / "home"), "PARLEY_DATABASE_URL": database_url}
-    command = [str(PARLEY), "conversations", "export", *arguments]
-    return await asyncio.to_thread(
-        subprocess.run, command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60
-    )
+    command = ["conversations", "export", *arguments]
+    return await asyncio.to_thread(FORKS.run, command, env=environment, cwd=folder)
 
 
 async def test_the_command_prints_or_writes_a_masked_scenario(

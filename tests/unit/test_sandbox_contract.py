@@ -51,7 +51,8 @@ def description() -> dict[str, Any]:
     Lists require `messages`, `cards` or `data` beside the `_embedded` that holds them; times have the format
     `date` and a time of day in the example beside it.
     """
-    content: dict[str, Any] = yaml.safe_load(DESCRIPTION.read_text())
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # reads it ten times as fast
+    content: dict[str, Any] = yaml.load(DESCRIPTION.read_text(), loader)
     schemas = content["components"]["schemas"]
     for name in ("MessageListResult", "CardsListResult", "ConversationParticipants", "AttachmentsResult"):
         [part] = [each for each in schemas[name]["allOf"] if "required" in each]
