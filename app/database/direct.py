@@ -7,6 +7,7 @@ connections of the same pool, and in the same transaction where need be.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -65,6 +66,9 @@ async def direct(engine: AsyncEngine) -> AsyncIterator[Direct]:
         except TimeoutError:
             await connection.invalidate()
             raise
+        except asyncio.CancelledError:
+            await _recover(connection, driver, answered=False)
+            raise
         except BaseException:
             await _recover(connection, driver)
             raise
@@ -92,9 +96,13 @@ def _driver(connection: AsyncConnection) -> Driver:
     return cast("Driver", connection.sync_connection.connection.driver_connection)
 
 
-async def _recover(connection: AsyncConnection, driver: Driver) -> None:
-    """Give the pool a clean connection, or none: closing it rolls back too, whatever state it is in."""
-    if not driver.is_closed() and not driver.is_in_transaction():
+async def _recover(connection: AsyncConnection, driver: Driver, *, answered: bool = True) -> None:
+    """Give the pool a clean connection, or none: closing it rolls back too, whatever state it is in.
+
+    Unless all that was asked is `answered`, the driver can't tell yet whether a transaction is open: that of
+    a cancelled BEGIN may be.
+    """
+    if answered and not driver.is_closed() and not driver.is_in_transaction():
         return
     try:
         await driver.execute("ROLLBACK", timeout=1.0)
