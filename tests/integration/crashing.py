@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import pytest
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.conversation import owned
 from app.database.direct import Direct, transaction
+from app.database.tables import metadata
 from tests.integration.scene import Scene
 
 Begun = TypeVar("Begun")
@@ -141,9 +143,34 @@ def _while_alive(engine: CrashingEngine, request: Callable[..., Awaitable[Any]])
 
 async def empty(engine: AsyncEngine) -> None:
     """As no conversation had ever been."""
-    tables = "contact, conversation, event, worker, incident, endpoint_state, session_run, file"
     async with engine.begin() as connection:
-        await connection.exec_driver_sql(f"TRUNCATE {tables} CASCADE")
+        await connection.exec_driver_sql("SET LOCAL session_replication_role = replica")  # in any order
+        await connection.exec_driver_sql(f"DO $$ BEGIN {_deletions()} END $$")
+
+
+@cache
+def _deletions() -> str:
+    """Statements that delete all that is said and done, with every table that refers to it.
+
+    To truncate the tables takes ten times as long, and then every statement has to be planned anew.
+    """
+    found = {
+        "contact",
+        "conversation",
+        "event",
+        "worker",
+        "incident",
+        "endpoint_state",
+        "session_run",
+        "file",
+    }
+    while more := {
+        name
+        for name, table in metadata.tables.items()
+        if name not in found and any(each.column.table.name in found for each in table.foreign_keys)
+    }:
+        found |= more
+    return " ".join(f"DELETE FROM {table};" for table in sorted(found))
 
 
 async def buried(play: Scene) -> None:

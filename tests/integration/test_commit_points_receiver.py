@@ -9,9 +9,11 @@ from typing import TypeVar
 
 import asyncpg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.receiver import database
 from app.receiver.pool import Connection, Pool
+from tests.integration.crashing import empty
 from tests.integration.webhooks import Scene, event, receiving
 
 T = TypeVar("T")
@@ -61,15 +63,16 @@ async def answer(scene: Scene, body: bytes, name: str, retry: int = 0) -> int:
 
 
 async def test_whatever_commit_is_its_last_each_event_is_stored_once(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Dying(database._once)
     assert await told(database_url, whole, monkeypatch) == [200] * 5
-    await check(database_url)
+    async with receiving(database_url, tenant=None) as scene:
+        await check(scene)
     assert whole.count >= 6
     for point in range(1, whole.count + 1):
         for after in (False, True):
-            await forget(database_url)
+            await empty(engine)
             dying = Dying(whole.real, point, after)
             answers = await told(database_url, dying, monkeypatch)
             where = f"a crash {'after' if after else 'before'} commit {point} of {whole.count}"
@@ -79,20 +82,14 @@ async def test_whatever_commit_is_its_last_each_event_is_stored_once(
                 for name, body in BODIES.items():
                     assert await answer(scene, body, name, retry=1) == 200, where
                 assert await answer(scene, FORGED, "e2", retry=1) == 200, where
-            await check(database_url)
+                await check(scene)
 
 
-async def check(database_url: str) -> None:
+async def check(scene: Scene) -> None:
     """Everything is there once, in order; the forgery is an incident and nothing else."""
-    async with receiving(database_url, tenant=None) as scene:
-        rows = await scene.database.fetch("SELECT body FROM event ORDER BY conversation_id, at, id")
-        assert [json.loads(row["body"])["data"]["text"] for row in rows] == ["one", "two", "three"]
-        assert await scene.value("SELECT count(*) FROM conversation WHERE due_at IS NOT NULL") == 2
-        assert await scene.value("SELECT array_agg(kind) FROM incident") == ["body_mismatch"]
-        assert await scene.value("SELECT tenant FROM endpoint_state") == "acme01"
-        assert await scene.value("SELECT verified_at IS NOT NULL FROM endpoint_state")
-
-
-async def forget(database_url: str) -> None:
-    async with receiving(database_url, tenant=None) as scene:
-        await scene.database.execute("TRUNCATE conversation, event, incident, endpoint_state CASCADE")
+    rows = await scene.database.fetch("SELECT body FROM event ORDER BY conversation_id, at, id")
+    assert [json.loads(row["body"])["data"]["text"] for row in rows] == ["one", "two", "three"]
+    assert await scene.value("SELECT count(*) FROM conversation WHERE due_at IS NOT NULL") == 2
+    assert await scene.value("SELECT array_agg(kind) FROM incident") == ["body_mismatch"]
+    assert await scene.value("SELECT tenant FROM endpoint_state") == "acme01"
+    assert await scene.value("SELECT verified_at IS NOT NULL FROM endpoint_state")
