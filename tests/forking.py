@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,6 +47,7 @@ class Forks:
     """Runs commands, one at a time."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._server: subprocess.Popen[str] | None = None
 
     def run(
@@ -55,7 +57,8 @@ class Forks:
         with TemporaryDirectory() as folder:
             output, errors = Path(folder, "output"), Path(folder, "errors")
             asked = [list(arguments), dict(env), str(cwd), str(output), str(errors)]
-            code = self._ask(json.dumps(asked))
+            with self._lock:
+                code = self._ask(json.dumps(asked))
             return subprocess.CompletedProcess(arguments, code, output.read_text(), errors.read_text())
 
     def _ask(self, asked: str) -> int:
@@ -102,6 +105,7 @@ def _become(arguments: list[str], env: dict[str, str], folder: str, output: str,
     os.environ.clear()
     os.environ.update(env)
     os.chdir(folder)
+    sys.path[:0] = [each for each in env.get("PYTHONPATH", "").split(os.pathsep) if each]
     sys.argv = ["parley", *arguments]
     importlib.import_module("app.cli").main()
 

@@ -19,6 +19,7 @@ from app.database.embedded import EmbeddedPostgres
 from app.supervisor.ports import free_port
 from app.supervisor.up import READY
 from tests.acceptance.prefect_database import place_prefect_database
+from tests.forking import FORKS
 
 Value = TypeVar("Value")
 
@@ -141,9 +142,12 @@ class Parley:
         self, *arguments: str, input: str | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run another `parley` command against it, with these variables of its own."""
+        environment = {**self.variables, **variables}
+        if input is None:
+            return FORKS.run(arguments, env=environment, cwd=self.folder)
         return subprocess.run(
             [PARLEY, *arguments],
-            env={**self.variables, **variables},
+            env=environment,
             cwd=self.folder,
             input=input,
             capture_output=True,
