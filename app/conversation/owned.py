@@ -41,21 +41,32 @@ SELECT EXISTS (
 )
 """
 
-_SETTLE = """
-UPDATE conversation c SET due_at = LEAST(
+#: When the conversation $1 is due again, by what is left to do; `delivery` is when its first open one is.
+_DUE = """LEAST(
         (SELECT now() WHERE EXISTS (
             SELECT 1 FROM event e WHERE e.conversation_id = $1 AND e.processed_at IS NULL)),
         (SELECT now() FROM dialog d
          WHERE d.conversation_id = $1 AND d.ended_at IS NULL AND d.status = 'running'),
-        (SELECT min(t.due_at) FROM timer t WHERE t.conversation_id = $1 AND t.ended_at IS NULL),
+        (SELECT min(t.due_at) FROM timer t WHERE t.conversation_id = $1 AND t.ended_at IS NULL){delivery}
+    )"""
+
+_FIRST_OPEN = """,
         (SELECT COALESCE(d.next_attempt_at, now()) FROM delivery d
          WHERE d.conversation_id = $1 AND d.status IN ('waiting', 'sending', 'in_doubt')
-         ORDER BY d.status = 'waiting', d.place LIMIT 1)
-    ),
+         ORDER BY d.status = 'waiting', d.place LIMIT 1)"""
+
+_SETTLE = """
+UPDATE conversation c SET due_at = {due},
     deaths = CASE WHEN $2 THEN 0 ELSE c.deaths END,
     trial_epoch = CASE WHEN $2 THEN NULL ELSE c.trial_epoch END{columns}
 {source}
 WHERE c.id = $1
+RETURNING COALESCE(c.due_at <= now(), false) AS due
+"""
+
+_SETTLE_UNLESS = """
+UPDATE conversation c SET due_at = {due}
+WHERE c.id = $1 AND NOT EXISTS ({open})
 RETURNING COALESCE(c.due_at <= now(), false) AS due
 """
 
@@ -69,6 +80,8 @@ class Owned:
     _database: Direct
     columns: Row = field(default_factory=dict)
     """Columns of the conversation to be set at the end."""
+    due: bool | None = None
+    """Whether it is due now, where the last statement has set `due_at` already."""
 
     async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """All rows."""
@@ -104,7 +117,9 @@ async def owned(engine: AsyncEngine, state: ConversationState, *, turn: bool = F
         busy = await database.driver.fetchval(_BUSY, state.id) if row["changed"] else row["busy"]
         holding = Owned(busy, database)
         yield holding
-        due = await _settle(database, state.id, turn, holding.columns)
+        due = holding.due
+        if due is None:
+            due = await _settle(database, state.id, turn, holding.columns)
     state.due = due
 
 
@@ -119,7 +134,16 @@ async def _settle(database: Direct, conversation_id: int, turn: bool, columns: R
 @cache
 def _settle_with(names: tuple[str, ...]) -> str:
     """The statement for these columns of the conversation, given as one JSON object."""
+    due = _DUE.format(delivery=_FIRST_OPEN)
     if not names:
-        return _SETTLE.format(columns="", source="")
+        return _SETTLE.format(due=due, columns="", source="")
     columns = "".join(f", {name} = new.{name}" for name in names)
-    return _SETTLE.format(columns=columns, source=f"FROM {record('conversation', names, 3)}")
+    return _SETTLE.format(due=due, columns=columns, source=f"FROM {record('conversation', names, 3)}")
+
+
+def settling_unless(open_ones: str) -> str:
+    """A statement that sets `due_at` of conversation $1, unless a query finds deliveries of it that are open.
+
+    For use as a part of another one; it gives `due`, or nothing.
+    """
+    return _SETTLE_UNLESS.format(due=_DUE.format(delivery=""), open=open_ones)

@@ -22,7 +22,7 @@ import asyncpg
 from app.conversation.backoff import backoff
 from app.conversation.draft import DOUBT_AFTER
 from app.conversation.handover.late import obsolete
-from app.conversation.owned import Owned
+from app.conversation.owned import Owned, settling_unless
 from app.conversation.pauses import Pauses
 from app.conversation.state import ConversationState
 from app.conversation.store import insert_rows
@@ -55,7 +55,8 @@ WHERE delivery_id = $1 AND number = $2 AND finished_at IS NULL
 
 # What has ended stays so: an echo may end the doubt while 8x8 is being asked.
 
-#: The usual case in one round trip: a delivery was sent, what is the next one?
+#: The usual case in one round trip: a delivery was sent, what is the next one? Where there is none, the
+#: conversation's `due_at` is set too.
 _SENT_AND_NEXT = """
 WITH sent AS (
     UPDATE delivery SET status = 'sent', sent_at = COALESCE(sent_at, $4), ended_at = $4,
@@ -64,12 +65,16 @@ WITH sent AS (
 ), attempt AS (
     UPDATE delivery_attempt SET finished_at = $4, outcome = 'sent', status_code = $5
     WHERE delivery_id = $2 AND number = $3 AND finished_at IS NULL
+), next AS MATERIALIZED (
+    SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at, in_doubt_since
+    FROM delivery
+    WHERE conversation_id = $1 AND status IN ('waiting', 'sending', 'in_doubt') AND id <> $2
+    ORDER BY status = 'waiting', place LIMIT 1
+), settled AS (
+    {settling}
 )
-SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at, in_doubt_since
-FROM delivery
-WHERE conversation_id = $1 AND status IN ('waiting', 'sending', 'in_doubt') AND id <> $2
-ORDER BY status = 'waiting', place LIMIT 1
-"""
+SELECT next.*, settled.due FROM (SELECT) one LEFT JOIN next ON true LEFT JOIN settled ON true
+""".format(settling=settling_unless("SELECT FROM next"))  # noqa: S608 - constants only
 
 _FOUND = """
 UPDATE delivery SET status = 'sent', sent_at = COALESCE(sent_at, $2), ended_at = $2, next_attempt_at = NULL,
@@ -169,6 +174,10 @@ async def sent_and_next(
     row = await holding.fetchrow(
         _SENT_AND_NEXT, state.id, sending.delivery_id, sending.number, now, outcome.status
     )
+    assert row is not None
+    if row["id"] is None:
+        holding.due = row["due"]
+        return None
     return await _take(holding, state, endpoint, pauses, now, row)
 
 

@@ -92,27 +92,30 @@ UPDATE event SET processed_at = NULL, outcome = NULL WHERE conversation_id = $1 
 #: (One that is being sent is settled by its own answer.) It must not be taken for a later one that says the
 #: same: a delivery that was found by reading still waits for its echo, and none echoes before it is sent.
 _CONFIRM = """
-UPDATE delivery SET confirmed_at = COALESCE(confirmed_at, $3), confirmed_by = 'echo',
-    sent_at = COALESCE(sent_at, $3),
+UPDATE delivery SET confirmed_at = COALESCE(confirmed_at, found.echoed_at), confirmed_by = 'echo',
+    sent_at = COALESCE(sent_at, found.echoed_at),
     status = CASE WHEN status = 'in_doubt' THEN 'sent' ELSE status END,
     ended_at = CASE WHEN status = 'in_doubt' THEN now() ELSE ended_at END,
     next_attempt_at = CASE WHEN status = 'in_doubt' THEN NULL ELSE next_attempt_at END
-WHERE id = (
-    SELECT id FROM (
-        SELECT d.id, d.place, COALESCE(d.content->>'text', '') = $2 AS same FROM delivery d
-        WHERE d.conversation_id = $1 AND d.kind = 'message' AND d.confirmed_at IS NULL
-          AND (d.status = 'sent' OR (
-              d.status IN ('sending', 'in_doubt') AND COALESCE(d.content->>'text', '') = $2
-              AND (SELECT min(a.started_at) FROM delivery_attempt a WHERE a.delivery_id = d.id)
-                  <= $3))
-        UNION ALL
-        SELECT r.id, r.place, true FROM (
-            SELECT * FROM delivery WHERE conversation_id = $1 ORDER BY place DESC LIMIT 30) r
-        WHERE r.kind = 'message' AND r.status = 'sent' AND r.confirmed_by = 'read_back'
-          AND COALESCE(r.content->>'text', '') = $2
-    ) candidate ORDER BY NOT same, place LIMIT 1
-)
+FROM (
+    SELECT first.id, new.echoed_at FROM {rows} CROSS JOIN LATERAL (
+        SELECT id FROM (
+            SELECT d.id, d.place, COALESCE(d.content->>'text', '') = new.echo AS same FROM delivery d
+            WHERE d.conversation_id = new.echoed AND d.kind = 'message' AND d.confirmed_at IS NULL
+              AND (d.status = 'sent' OR (
+                  d.status IN ('sending', 'in_doubt') AND COALESCE(d.content->>'text', '') = new.echo
+                  AND (SELECT min(a.started_at) FROM delivery_attempt a WHERE a.delivery_id = d.id)
+                      <= new.echoed_at))
+            UNION ALL
+            SELECT r.id, r.place, true FROM (
+                SELECT * FROM delivery WHERE conversation_id = new.echoed ORDER BY place DESC LIMIT 30) r
+            WHERE r.kind = 'message' AND r.status = 'sent' AND r.confirmed_by = 'read_back'
+              AND COALESCE(r.content->>'text', '') = new.echo
+        ) candidate ORDER BY NOT same, place LIMIT 1
+    ) first
+) found WHERE delivery.id = found.id
 """
+_CONFIRM_COLUMNS = {"echoed": "bigint", "echo": "text", "echoed_at": "timestamptz"}
 
 _WITHHOLD = """
 UPDATE delivery SET status = 'withheld', ended_at = now(), next_attempt_at = NULL,
@@ -206,11 +209,13 @@ async def write(holding: Owned, state: ConversationState, changes: Changes, atte
         await holding.fetch(_WITHHOLD, state.id)
     if changes.handovers_given_up:
         await withhold_of_handovers(await holding.sqlalchemy(), state.id, changes)
+    for echo in changes.confirmed:  # each after the one before, the first with everything else
+        row = {"echoed": state.id, "echo": echo["text"] or "", "echoed_at": echo["at"]}
+        together.update(_CONFIRM, _CONFIRM_COLUMNS, [row])
+        await together.write()
     await together.write()
     if changes.dropped:
         await drop_stored(holding, changes.dropped)
-    for echo in changes.confirmed:
-        await holding.fetch(_CONFIRM, state.id, echo["text"] or "", echo["at"])
     if changes.handovers or changes.handover_updates or changes.transitions:
         await write_handovers(await holding.sqlalchemy(), changes)
     if changes.release_held:

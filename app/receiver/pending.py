@@ -14,11 +14,20 @@ def _future() -> asyncio.Future[Stored]:
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """`until` is when, on the loop's clock, its sender will have given up."""
+    """`until` is when, on the loop's clock, its sender will have given up.
+
+    `company_until` is until when one that nobody waits for may wait for others; None where somebody does.
+    """
 
     arrival: Arrival
     until: float
+    company_until: float | None = None
     done: asyncio.Future[Stored] = field(default_factory=_future)
+
+    @property
+    def hurried(self) -> bool:
+        """Whether somebody waits for it."""
+        return self.company_until is None
 
     def settle(self, outcome: Stored | Unavailable) -> None:
         """Let the request go on, if it is still there."""

@@ -138,7 +138,7 @@ class Webhook:
         )
         if endpoint.mask_ip_address or endpoint.encrypt:
             arrival = put_away(endpoint, arrival, event.payload)
-        stored = await self._batcher.store(arrival)
+        stored = await self._batcher.store(arrival, hurried=not event.is_echo)
         if stored.result is Result.MISMATCH:
             await self._mismatch(arrival, stored.conversation_id)
         elif stored.result is Result.STORED and stored.conversation_id is not None and _is_urgent(event):

@@ -213,6 +213,34 @@ async def test_what_arrives_during_a_commit_goes_together_but_no_conversation_is
     assert [[one.external_id for one in batch] for batch in recorder.batches[2:]] == [["a", "c", "a", "d"]]
 
 
+async def test_what_nobody_waits_for_goes_with_the_next_or_alone_a_moment_later() -> None:
+    recorder = Recorder()
+    recorder.open.set()
+    batcher = Batcher(recorder.together, recorder.singly, Bounds(company=0.2))
+    started = time.monotonic()
+    echo = asyncio.create_task(batcher.store(arrival("a"), hurried=False))
+    await asyncio.sleep(0.01)
+    assert not recorder.batches and batcher.waiting == 1
+    await batcher.store(arrival("b"))
+    await echo
+    assert time.monotonic() - started < 0.2
+    assert [[one.external_id for one in batch] for batch in recorder.batches] == [["a", "b"]]
+    started = time.monotonic()
+    await batcher.store(arrival("c"), hurried=False)
+    assert 0.15 < time.monotonic() - started < 2.0
+    assert len(recorder.batches) == 2
+
+
+async def test_what_nobody_waits_for_waits_no_longer_once_the_receiver_ends() -> None:
+    recorder = Recorder()
+    recorder.open.set()
+    batcher = Batcher(recorder.together, recorder.singly, Bounds(company=60.0))
+    echo = asyncio.create_task(batcher.store(arrival("a"), hurried=False))
+    await asyncio.sleep(0)
+    await batcher.aclose()
+    assert (await echo).result is Result.STORED
+
+
 async def test_what_is_beyond_the_bounds_or_too_old_is_refused() -> None:
     recorder = Recorder()
     batcher = Batcher(recorder.together, recorder.singly, Bounds(statements=1, waiting=3, patience=0.1))

@@ -12,6 +12,11 @@ from flows.telling import Telling
 REQUEST: ContextVar[str] = ContextVar("REQUEST", default="none")
 
 
+def idle() -> bool:
+    """The machine has time."""
+    return False
+
+
 async def until_told(told: list[int], wanted: int) -> float:
     """Seconds until so many were told."""
     loop = asyncio.get_running_loop()
@@ -24,7 +29,7 @@ async def until_told(told: list[int], wanted: int) -> float:
 
 async def test_a_burst_is_told_at_once_and_the_rest_later_in_order() -> None:
     told: list[int] = []
-    telling = Telling(a_second=100, burst=10)
+    telling = Telling(a_second=100, burst=10, busy=idle)
     for number in range(40):
         telling.tell(lambda number=number: told.append(number))  # type: ignore[misc]
     at_once = len(told)
@@ -36,7 +41,7 @@ async def test_a_burst_is_told_at_once_and_the_rest_later_in_order() -> None:
 
 async def test_after_a_quiet_while_a_burst_is_told_at_once_again() -> None:
     told: list[int] = []
-    telling = Telling(a_second=200, burst=10)
+    telling = Telling(a_second=200, burst=10, busy=idle)
     for number in range(20):
         telling.tell(lambda number=number: told.append(number))  # type: ignore[misc]
     await until_told(told, 20)
@@ -46,9 +51,23 @@ async def test_after_a_quiet_while_a_burst_is_told_at_once_again() -> None:
     assert len(told) == 30
 
 
+async def test_a_busy_machine_is_told_less_and_the_rest_once_it_has_time() -> None:
+    told: list[int] = []
+    busy = True
+    telling = Telling(a_second=1000, a_busy_second=5, burst=2, busy=lambda: busy)
+    for number in range(30):
+        telling.tell(lambda number=number: told.append(number))  # type: ignore[misc]
+    await until_told(told, 4)
+    assert len(told) < 10
+    busy = False
+    took = await until_told(told, 30)
+    assert took < 2  # a fifth of a second each would be five
+    assert told == list(range(30))
+
+
 async def test_each_is_told_in_the_context_it_was_given_in() -> None:
     told: list[str] = []
-    telling = Telling(a_second=100, burst=1)
+    telling = Telling(a_second=100, burst=1, busy=idle)
     for name in ("first", "second", "third"):
         REQUEST.set(name)
         telling.tell(lambda: told.append(REQUEST.get()))
@@ -59,7 +78,7 @@ async def test_each_is_told_in_the_context_it_was_given_in() -> None:
 
 async def test_more_than_may_wait_is_left_out_and_said_so_once() -> None:
     told: list[int] = []
-    telling = Telling(a_second=1000, burst=1, most=5)
+    telling = Telling(a_second=1000, burst=1, most=5, busy=idle)
     with capture_logs() as logs:
         for number in range(20):
             telling.tell(lambda number=number: told.append(number))  # type: ignore[misc]
