@@ -1,4 +1,4 @@
-"""The bot that is held against its script: every reply says which input it answers.
+"""The bots that are held against their scripts: every reply says which input it answers.
 
 Copied beside the run's endpoints.yaml and imported by Parley's own processes.
 """
@@ -36,3 +36,9 @@ async def scripted(chat: Chat) -> None:
         await chat.say("Done.")
         if left:
             message = await chat.receive()
+
+
+async def desk(chat: Chat) -> None:
+    """Hands each wish to a person, and says how that ended."""
+    outcome = await chat.handover(queue="101")
+    await chat.say(f"{chat.message.text} {outcome.status}")

@@ -10,6 +10,7 @@ from itertools import pairwise
 from app.sandbox.schema import MessageView, WebhookView
 from tests.faults.arrivals import UNKNOWN, match
 from tests.faults.bots import ROUNDS
+from tests.faults.desk import helped_with, of_desk
 from tests.faults.ledger import Attempt, Delivery, Event, Ledger
 from tests.faults.troubles import FAULTS, Happened
 
@@ -48,14 +49,20 @@ def judge(
     happened: Sequence[Happened],
     *,
     users_wrote: int,
+    helped: Sequence[str] = (),
 ) -> Verdict:
-    """Hold everything against everything. `users_wrote`: so many messages were given to 8x8."""
+    """Hold everything against everything. `users_wrote`: so many messages were given to 8x8.
+
+    `helped`: the wishes that an agent wrote about.
+    """
     verdict = Verdict()
     known = sum(message.author_type == "user" for message in messages)
     if not users_wrote or known != users_wrote:
         verdict.wrong(f"{users_wrote} messages were written, 8x8 knows {known}")
     _events(verdict, webhooks, ledger)
-    _inputs(verdict, messages, ledger)
+    _inputs(verdict, [message for message in messages if not of_desk(message.conversation)], ledger)
+    _handovers(verdict, [message for message in messages if of_desk(message.conversation)], ledger, happened)
+    _helped(verdict, helped, ledger)
     _replies(verdict, messages, ledger, happened)
     _steps(verdict, messages, ledger, happened)
     if ledger.transcript_twice:
@@ -110,8 +117,52 @@ def _inputs(verdict: Verdict, messages: Sequence[MessageView], ledger: Ledger) -
             verdict.wrong(f"{talk}: messages were handled in another order and not marked late: {in_time}")
         _script(verdict, talk, [event.text or "" for event in given], ledger.deliveries[talk])
     verdict.count("messages of users", sum(map(len, written.values())))
-    verdict.count("given to the bot once", len({each for ids in ledger.inputs.values() for each in ids}))
+    verdict.count("given to the bot once", len({each for talk in written for each in ledger.inputs[talk]}))
     verdict.count("of these overtaken on the way and marked late", late)
+
+
+def _handovers(
+    verdict: Verdict, messages: Sequence[MessageView], ledger: Ledger, happened: Sequence[Happened]
+) -> None:
+    """Each wish was one handover, which ended once, and the bot went on after it.
+
+    One fails where 8x8 ignored its assignment and the one that was sent after it, and for no other reason.
+    """
+    events = {event.id: event for event in ledger.events}
+    ignored = sum(each.hits for each in happened if each.name == "assignment-ignored")
+    failed = 0
+    wishes = defaultdict(list)
+    for message in messages:
+        if message.author_type == "user":
+            wishes[message.conversation].append(message.text or "")
+    for talk, wished in wishes.items():
+        given = [events[event_id].text or "" for event_id in ledger.inputs[talk]]
+        if given != wished:
+            verdict.wrong(f"{talk}: the bot was given {given}, the user wrote {wished}")
+        ends = ledger.handovers[talk]
+        said = [delivery.text for delivery in ledger.deliveries[talk]]
+        expected = [f"{wish} {end.status}" for wish, end in zip(wished, ends, strict=False)]
+        if len(ends) != len(wished) or said != expected:
+            verdict.wrong(f"{talk}: {len(wished)} wishes, handovers {ends}, the bot said {said}")
+        for end in ends:
+            failed += end.status == "failed"
+            if end.status not in ("completed", "failed"):
+                verdict.wrong(f"{talk}: a handover ended as {end.status} ({end.reason})")
+    if 2 * failed > ignored:
+        verdict.wrong(f"{failed} handovers failed, {ignored} assignments were ignored")
+    if wishes:
+        verdict.count("handovers, ended once and the bot back", sum(map(len, ledger.handovers.values())))
+        verdict.count("of these failed: 8x8 ignored two assignments", failed)
+
+
+def _helped(verdict: Verdict, helped: Sequence[str], ledger: Ledger) -> None:
+    """What agents wrote is in the transcript, as often as they did."""
+    for wish, number in Counter(helped).items():
+        times = ledger.agents.get(helped_with(wish), 0)
+        if times != number:
+            verdict.wrong(
+                f"what an agent wrote about {wish} {number} times is in the transcript {times} times"
+            )
 
 
 def _was_overtaken(event: Event, ledger: Ledger) -> bool:

@@ -56,6 +56,15 @@ _TWICE = """
 """
 
 
+_HANDOVERS = """
+    SELECT c.external_id AS talk, h.status, h.reason FROM handover h
+    JOIN conversation c ON c.id = h.conversation_id ORDER BY h.id
+"""
+
+#: What agents wrote, as it is in the transcript.
+_AGENTS = "SELECT text, count(*) AS number FROM message WHERE author = 'agent' GROUP BY text"
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A stored webhook. `text` is a user's or the bot's own words, where it is a message.
@@ -102,6 +111,14 @@ class Delivery:
     attempts: tuple[Attempt, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """One handover, and how it ended."""
+
+    status: str
+    reason: str | None = None
+
+
 @dataclass
 class Ledger:
     """Everything that was stored."""
@@ -110,6 +127,9 @@ class Ledger:
     inputs: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """Conversation → ids of the events its bot was given."""
     deliveries: dict[str, list[Delivery]] = field(default_factory=lambda: defaultdict(list))
+    handovers: dict[str, list[Handover]] = field(default_factory=lambda: defaultdict(list))
+    agents: dict[str, int] = field(default_factory=dict)
+    """What an agent wrote → how often it is in the transcript."""
     transcript_twice: int = 0
     incidents: dict[str, int] = field(default_factory=dict)
     claims: int = 0
@@ -143,6 +163,9 @@ async def read(stage: Stage) -> Ledger:
         ledger.deliveries[row["talk"]].append(
             Delivery(row["id"], row["text"] or "", row["status"], row["reason"], tuple(attempts[row["id"]]))
         )
+    for row in await stage.rows(_HANDOVERS):
+        ledger.handovers[row["talk"]].append(Handover(row["status"], row["reason"]))
+    ledger.agents = {row["text"]: row["number"] for row in await stage.rows(_AGENTS)}
     ledger.transcript_twice = (await stage.rows(_TWICE))[0][0]
     for row in await stage.rows("SELECT kind, count(*) AS number FROM incident GROUP BY kind"):
         ledger.incidents[row["kind"]] = row["number"]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from app.sandbox.schema import MessageView
 from tests.faults import ledger as ledgers
+from tests.faults.desk import Desk
 from tests.faults.judge import Verdict, judge
 from tests.faults.ledger import Ledger
 from tests.faults.stage import Stage, stage
@@ -28,6 +29,7 @@ class Plan:
     seed: int
     seconds: float
     talks: int = 30
+    desks: int = 6
     rate: float = 6.0
     only: tuple[str, ...] = ()
     prefect: bool = True
@@ -81,16 +83,23 @@ async def play(scene: Stage, plan: Plan, say: Callable[[str], None]) -> Result:
     users = Users(scene, random.Random(plan.seed + 2), plan.rate)
     watch = Watch(scene)
     troubles = Troubles(scene, plan.seed, plan.only, prefect=plan.prefect)
+    desk = Desk(scene, random.Random(plan.seed + 3), plan.patience)
     await users.begin(plan.talks)
+    await desk.begin(plan.desks)
     await users.write(time.monotonic() + 2.0)
     watching = asyncio.create_task(watch.run())
     until = time.monotonic() + plan.seconds
     writing = asyncio.create_task(users.write(until + 3.0))
+    helping = asyncio.create_task(desk.work(until))
     await troubles.run(until)
     await troubles.end()
     await writing
     peace = time.monotonic()
-    say(f"{users.written} messages written, {len(troubles.happened)} troubles; waiting for peace")
+    say(
+        f"{users.written} messages written, {desk.written} wishes for a person, "
+        f"{len(troubles.happened)} troubles; waiting for peace"
+    )
+    await helping
     settled = await watch.settle(plan.patience)
     left = await ledgers.quiet(scene, within=plan.patience)
     drained = time.monotonic() - peace
@@ -102,7 +111,12 @@ async def play(scene: Stage, plan: Plan, say: Callable[[str], None]) -> Result:
     ledger = await ledgers.read(scene)
     messages = await watch.messages()
     verdict = judge(
-        list(watch.webhooks.values()), messages, ledger, troubles.happened, users_wrote=users.written
+        list(watch.webhooks.values()),
+        messages,
+        ledger,
+        troubles.happened,
+        users_wrote=users.written + desk.written,
+        helped=desk.helped,
     )
     if left or not settled:
         verdict.wrong(f"after {plan.patience:.0f} s {left} things are left to do; all events out: {settled}")

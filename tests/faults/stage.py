@@ -26,6 +26,8 @@ from tests.bench.stage import Stage as BenchStage
 
 #: Two endpoints, each a tenant of its own at the sandbox.
 ENDPOINTS = ("one", "two")
+#: And one whose users want a person.
+DESK = "faults-desk"
 
 #: A lease shorter than in production, so that there are more take-overs in a minute. (seconds)
 LEASE = 6
@@ -170,6 +172,7 @@ def _endpoints(folder: Path, sandbox_port: str) -> Path:
     ours = [
         _endpoint(f"faults-{name}", f"faults-{name}-token-0123", "faults_bots:scripted") for name in ENDPOINTS
     ]
+    ours.append(_endpoint(DESK, f"{DESK}-token-0123", "faults_bots:desk"))
     bench = [_endpoint(name, f"{name}-token-0123456789", "flows.bots.echo:echo") for name in BENCH]
     for each in (*ours, *bench):
         each["eightxeight"]["base_url"] = f"http://127.0.0.1:{sandbox_port}"

@@ -52,6 +52,7 @@ FAULTS: dict[str, tuple[float, tuple[AnyFault, ...]]] = {
     "request-cut": (6, (faults.RequestCut(operation=_SEND, every=4),)),
     "read-back-late": (6, (_lost("drop", 4), faults.EchoOff(), faults.ReadBackLate(ms=2000))),
     "read-back-too-late": (4, (_lost("drop", 4), faults.EchoOff(), faults.ReadBackLate(ms=15_000))),
+    "assignment-ignored": (4, (faults.AssignmentIgnored(),)),
     "duplicates": (8, (faults.WebhookDuplicate(copies=3, every=2),)),
     "reordering": (8, (faults.WebhookReorder(every=3, hold_ms=400),)),
     "webhook-delays": (8, (faults.WebhookDelay(ms=800, every=4),)),
