@@ -1,6 +1,6 @@
 """Prefect is told of turns no faster than its server takes them; those of a burst a little later, in order.
 
-A server on SQLite needs about 6 ms of CPU for a turn, and Linux lets it have that although it runs at low
+A server on SQLite needs 3 to 4 ms of CPU for a turn, and Linux lets it have that although it runs at low
 priority: with 140 messages a second on two cores a third of a core, and every reply was late
 (docs/performance.md). So while the machine is busy it gets little, and the rest once that is over. What is
 told later has its own times, so nothing looks different in the end.
