@@ -241,6 +241,19 @@ async def test_what_nobody_waits_for_waits_no_longer_once_the_receiver_ends() ->
     assert (await echo).result is Result.STORED
 
 
+async def test_bodies_that_wait_take_no_more_memory_than_they_may() -> None:
+    recorder = Recorder()
+    batcher = Batcher(recorder.together, recorder.singly, Bounds(statements=1, held_bytes=10_000))
+    big = [arrival(f"c{number}", body=b"x" * 4_000) for number in range(6)]
+    tasks = [asyncio.create_task(batcher.store(one)) for one in big]
+    await asyncio.sleep(0.01)
+    refused = [task for task in tasks if task.done()]
+    assert len(refused) == 3 and all(isinstance(task.exception(), Unavailable) for task in refused)
+    recorder.open.set()
+    await asyncio.gather(*tasks[:3])
+    assert (await batcher.store(big[3])).result is Result.STORED  # there is room again
+
+
 async def test_what_is_beyond_the_bounds_or_too_old_is_refused() -> None:
     recorder = Recorder()
     batcher = Batcher(recorder.together, recorder.singly, Bounds(statements=1, waiting=3, patience=0.1))
