@@ -27,7 +27,7 @@ class Link:
 class View:
     """A view. `name` is the entity set's; `key` orders and identifies its rows; `at` is its main time.
 
-    `in_time`: an index has the rows in order of `at`.
+    `in_time`: an index has the rows in order of `at`. `in_spans`: one finds those of a span of it, unordered.
     """
 
     name: str
@@ -37,6 +37,7 @@ class View:
     at: str | None
     links: dict[str, Link] = field(default_factory=dict)
     in_time: bool = False
+    in_spans: bool = False
 
 
 def _view(
@@ -54,6 +55,7 @@ def _view(
     required: str = "",
     links: dict[str, Link] | None = None,
     in_time: bool = False,
+    in_spans: bool = False,
 ) -> View:
     """A view with these columns, in this order: text, unless they are named among those of another type."""
     kinds: list[tuple[str, TypeEngine[Any]]] = [
@@ -71,7 +73,7 @@ def _view(
         for each in columns.split()
     ]
     table = Table(f"analytics_{name.lower()}", metadata, *made)
-    return View(name, entity, table, keys, at, links or {}, in_time)
+    return View(name, entity, table, keys, at, links or {}, in_time, in_spans)
 
 
 _CONVERSATION = Link("Conversations", "conversation_id", False)
@@ -143,6 +145,7 @@ VIEWS: dict[str, View] = {
             time="at",
             required="conversation_id external_id is_test at author kind late",
             links=_BELONGS,
+            in_spans=True,
         ),
         _view(
             "Turns",
@@ -158,6 +161,7 @@ VIEWS: dict[str, View] = {
             number="latency_seconds",
             required="conversation_id external_id is_test event_type received_at late",
             links=_BELONGS,
+            in_spans=True,
         ),
         _view(
             "Handovers",
@@ -200,6 +204,7 @@ VIEWS: dict[str, View] = {
             number="seconds",
             required="conversation_id external_id is_test place kind status attempts created_at",
             links=_BELONGS,
+            in_spans=True,
         ),
         _view(
             "Runs",
@@ -229,6 +234,7 @@ VIEWS: dict[str, View] = {
             number="seconds",
             required="event_id type received_at is_test late retry",
             links=_BELONGS,
+            in_spans=True,
         ),
         _view(
             "Marks",

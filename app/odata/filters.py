@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from operator import and_, eq, ge, gt, le, lt
 from typing import Any
 
 from odata_query import ast
 from odata_query.exceptions import ODataException
 from odata_query.grammar import ODataLexer, ODataParser  # type: ignore[attr-defined,unused-ignore]
 from odata_query.sqlalchemy.core import AstToSqlAlchemyCoreVisitor
-from sqlalchemy import ColumnElement, Table, false, func, literal, not_
+from sqlalchemy import (
+    BinaryExpression,
+    BindParameter,
+    Column,
+    ColumnElement,
+    Table,
+    false,
+    func,
+    literal,
+    not_,
+)
+from sqlalchemy.sql.elements import BooleanClauseList
 from sqlalchemy.types import Uuid
 
 from app.odata.errors import bad, not_implemented
@@ -66,6 +79,23 @@ def condition(table: Table, text: str) -> ColumnElement[bool]:
     if not isinstance(made, ColumnElement):
         raise bad("$filter is no condition")
     return made
+
+
+def earliest(where: ColumnElement[bool], column: Column[Any]) -> datetime | None:
+    """No row that fulfils a condition is earlier by `column`; None: the condition does not say it plainly."""
+    if isinstance(where, BooleanClauseList) and where.operator is and_:
+        found = [earliest(part, column) for part in where.clauses]
+        return max((each for each in found if each is not None), default=None)
+    if not isinstance(where, BinaryExpression):
+        return None
+    for one, other, operators in (
+        (where.left, where.right, (ge, gt, eq)),
+        (where.right, where.left, (le, lt, eq)),
+    ):
+        if one is column and isinstance(other, BindParameter) and where.operator in operators:
+            value = other.value
+            return value if isinstance(value, datetime) and value.tzinfo is not None else None
+    return None
 
 
 def _parse(text: str) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.sql.visitors import iterate
 
 from app.analytics.views import View
 from app.odata.errors import bad, not_implemented
-from app.odata.filters import condition
+from app.odata.filters import condition, earliest
 
 #: Rows of a page, unless the client prefers less; it never gets more.
 PAGE = 500
@@ -33,6 +34,8 @@ class Options:
     count: bool = False
     expand: tuple[str, ...] = ()
     token: str | None = None
+    since: datetime | None = None
+    """Rows come in order of time, and their view has them by spans of it: of none of them it is earlier."""
 
 
 def read_options(view: View, given: Mapping[str, Sequence[str]]) -> Options:
@@ -49,8 +52,8 @@ def read_options(view: View, given: Mapping[str, Sequence[str]]) -> Options:
         options = replace(options, select=_select(view, values["$select"]), selected=True)
     if "$filter" in values:
         options = replace(options, where=condition(view.table, values["$filter"]))
-        if "$orderby" not in values and _walks_in_time(view, options.where):
-            options = replace(options, order=_order(view, view.at))
+        if "$orderby" not in values:
+            options = _in_time(view, options)
     if "$expand" in values:
         options = replace(options, expand=_expand(view, values["$expand"]))
     return replace(
@@ -104,11 +107,15 @@ def _order(view: View, text: str | None) -> tuple[tuple[str, bool], ...]:
     return tuple(order.items())
 
 
-def _walks_in_time(view: View, where: ColumnElement[bool] | None) -> bool:
-    """Whether rows come in order of time: in that of the key all those before would be read for nothing."""
-    if where is None or view.at is None or not view.in_time:
-        return False
-    return any(element is view.table.c[view.at] for element in iterate(where))
+def _in_time(view: View, options: Options) -> Options:
+    """In order of time where it is asked for: in the key's, all rows before would be read for nothing."""
+    if options.where is None or view.at is None:
+        return options
+    if view.in_time and any(element is view.table.c[view.at] for element in iterate(options.where)):
+        return replace(options, order=_order(view, view.at))
+    if view.in_spans and (since := earliest(options.where, view.table.c[view.at])) is not None:
+        return replace(options, order=_order(view, view.at), since=since)
+    return options
 
 
 def _expand(view: View, text: str) -> tuple[str, ...]:

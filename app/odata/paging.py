@@ -42,6 +42,11 @@ def after(query: Select[Any], view: View, order: Order, token: str) -> Select[An
     return query.where(or_(*alternatives))
 
 
+def behind(view: View, order: Order, token: str) -> Any:
+    """The value of the first ordering column, in the row that `token` was made of. Raises as `after` does."""
+    return _read(view, order, token)[0]
+
+
 def token_of(order: Order, row: Sequence[Any]) -> str:
     """The token of a row, given the values of its ordering columns."""
     packed = msgspec.json.encode([[name for name, _ in order], list(row)])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -16,12 +16,16 @@ from app.analytics.views import VIEWS, Link, View
 from app.database.refusals import is_unfit
 from app.odata.errors import ODataError, bad, not_found
 from app.odata.options import Options
-from app.odata.paging import after, ordered, token_of
+from app.odata.paging import after, behind, ordered, token_of
 
 #: Rows that an expanded relation shows of each entity; the rest is behind a link.
 EXPANDED = 50
 #: Entities of a page with something expanded.
 EXPANDING = 100
+#: The first span of time in which a page is looked for.
+SPAN = timedelta(hours=1)
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 Entity = dict[str, Any]
 Parameters = Sequence[tuple[str, str]]
@@ -51,7 +55,7 @@ class Reading:
         async with self._connection() as connection:
             if options.count:
                 body["@odata.count"] = await self._total(connection, view, options, within)
-            rows = (await connection.execute(query.limit(wanted + 1))).all() if wanted else []
+            rows = await self._rows(connection, view, options, query, wanted + 1) if wanted else []
             entities = await self._entities(connection, view, options, rows[:wanted])
         body["value"] = entities
         if len(rows) > wanted and (options.top is None or options.top > wanted):
@@ -88,6 +92,38 @@ class Reading:
         if options.token is not None:
             return after(query, view, options.order, options.token)
         return query.offset(options.skip) if options.skip else query
+
+    async def _rows(
+        self, connection: AsyncConnection, view: View, options: Options, query: Select[Any], wanted: int
+    ) -> Sequence[Any]:
+        """Up to `wanted` rows.
+
+        Where no index has their order, those of all the time that is asked for would be sorted: they are
+        looked for in a short span of it, then in longer ones.
+        """
+        if options.since is None or view.at is None:
+            return list(await connection.execute(query.limit(wanted)))
+        at, since = view.table.c[view.at], options.since
+        if options.token is not None:
+            since = max(since, behind(view, options.order, options.token))
+        query = query.where(at >= since).limit(wanted)
+        first, last = await self._stored(connection, view, at)
+        begin, span = max(since, first), SPAN
+        while span < last - begin:
+            rows = list(await connection.execute(query.where(at < begin + span)))
+            if len(rows) == wanted:
+                return rows
+            span *= 4
+        return list(await connection.execute(query))
+
+    async def _stored(
+        self, connection: AsyncConnection, view: View, at: ColumnElement[datetime]
+    ) -> tuple[datetime, datetime]:
+        """About when the first and the last row were: those by key."""
+        key = view.table.c[view.key[0]]
+        ends = [select(at).order_by(order).limit(1).scalar_subquery() for order in (key, key.desc())]
+        found = (await connection.execute(select(*ends))).one()
+        return found[0] or _NEVER, found[1] or _NEVER
 
     def _allowed(self, query: Select[Any], view: View, options: Options, within: Any) -> Select[Any]:
         if self._reader.endpoints is not None:

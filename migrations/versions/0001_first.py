@@ -288,6 +288,7 @@ def upgrade() -> None:
     )
     op.create_index('event_conversation', 'event', ['conversation_id', 'id'], unique=False)
     op.create_index('event_received', 'event', ['endpoint', 'received_at'], unique=False)
+    op.create_index('event_received_at', 'event', ['received_at'], unique=False, postgresql_using='brin', postgresql_with={'autosummarize': 'on'})
     op.create_index('event_waiting', 'event', ['conversation_id', 'at', 'id'], unique=False, postgresql_where=sa.text('processed_at IS NULL'))
     op.create_table('handover',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
@@ -344,7 +345,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['conversation_id'], ['conversation.id'], name=op.f('mark_conversation_id_fkey'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('mark_pkey'))
     )
-    op.create_index('mark_at', 'mark', ['at'], unique=False)
+    op.create_index('mark_at', 'mark', ['at', 'kind', 'value'], unique=False)
     op.create_index('mark_conversation', 'mark', ['conversation_id', 'event_id'], unique=False)
     op.create_table('message',
     sa.Column('id', sa.BigInteger(), autoincrement=True, nullable=False),
@@ -529,6 +530,7 @@ def downgrade() -> None:
     op.drop_index('handover_conversation', table_name='handover')
     op.drop_table('handover')
     op.drop_index('event_waiting', table_name='event', postgresql_where=sa.text('processed_at IS NULL'))
+    op.drop_index('event_received_at', table_name='event', postgresql_using='brin', postgresql_with={'autosummarize': 'on'})
     op.drop_index('event_received', table_name='event')
     op.drop_index('event_conversation', table_name='event')
     op.drop_table('event')

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
 from sqlalchemy import text
 
+from app.access.tokens import Reader
+from app.analytics.views import VIEWS
 from app.database.engine import connect, create_engine
+from app.odata.options import read_options
+from app.odata.reading import Reading
 from app.receiver.pages import READER
+from tests.bench.pages import statements
 from tests.stored import store_ended
 
 #: Conversations of 90 days.
@@ -50,6 +58,53 @@ async def test_usual_queries_read_no_table_as_a_whole(stored: asyncpg.Connection
             assert f"Seq Scan on {table}" not in plan, plan
 
 
+async def test_pages_of_a_time_find_their_rows_by_it(
+    stored: asyncpg.Connection[asyncpg.Record], database_url: str
+) -> None:
+    engine = create_engine(database_url, READER, application="test")
+    reading = Reading(engine, Reader("test", None), "/")
+    last = await stored.fetchval("SELECT max(received_at) FROM event")
+    since = f"{last - timedelta(hours=6):%Y-%m-%dT%H:%M:%SZ}"
+    for name, index in {
+        "Messages": "Bitmap Index Scan on message_at",
+        "Turns": "event_received",  # or event_received_at
+        "Deliveries": "Bitmap Index Scan on delivery_created",
+        "Events": "event_received",
+    }.items():
+        view = VIEWS[name]
+        token = ""
+        for _ in range(2):
+            given = {"$filter": [f"{view.at} ge {since}"], **({"$skiptoken": [token]} if token else {})}
+            with statements() as seen:
+                body = await reading.page(view, read_options(view, given), (), page=500)
+            assert len(body["value"]) == 500
+            token = parse_qs(urlsplit(body["@odata.nextLink"]).query)["$skiptoken"][0]
+            plans = [await explained(stored, statement, *values) for statement, values in seen]
+            assert index in plans[-1], plans[-1]
+            for plan in plans:
+                assert not re.search(r"Seq Scan on (event|message|delivery)", plan), plan
+    await engine.dispose()
+
+
+async def test_what_was_not_understood_is_found_without_the_other_marks(
+    stored: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    await stored.execute(
+        "INSERT INTO mark (endpoint, conversation_id, event_id, kind, value, at) "
+        "SELECT 'support', conversation_id, id, 'understood', (id % 10 > 0)::text, received_at FROM event"
+    )
+    await stored.execute("ANALYZE mark")
+    plan = await explained(
+        stored,
+        "SELECT m.text FROM analytics_marks k JOIN analytics_messages m ON m.event_id = k.turn_id "
+        "AND m.conversation_id = k.conversation_id AND m.author = 'user' WHERE k.kind = 'understood' "
+        "AND k.value = 'false' AND k.at >= (SELECT max(created_at) FROM conversation) - interval '1 hour'",
+    )
+    assert "mark_at" in plan
+    [condition] = [line for line in plan.splitlines() if "Index Cond" in line and "kind" in line]
+    assert "value" in condition, plan
+
+
 async def test_what_readers_filter_by_is_planned_for_its_values(database_url: str) -> None:
     engine = create_engine(database_url, READER, application="test")
     async with engine.connect() as connection:
@@ -58,5 +113,5 @@ async def test_what_readers_filter_by_is_planned_for_its_values(database_url: st
     assert mode == "force_custom_plan"
 
 
-async def explained(connection: asyncpg.Connection[asyncpg.Record], query: str) -> str:
-    return "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}"))
+async def explained(connection: asyncpg.Connection[asyncpg.Record], query: str, *values: object) -> str:
+    return "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}", *values))

@@ -98,13 +98,38 @@ async def test_the_service_says_what_there_is(client: httpx.AsyncClient) -> None
 
 
 async def test_what_is_asked_for_by_time_comes_in_its_order_page_by_page(client: httpx.AsyncClient) -> None:
-    for name in ("Conversations", "Sessions", "Marks"):
+    for name in ("Conversations", "Sessions", "Marks", "Messages", "Turns", "Deliveries", "Events"):
         at = VIEWS[name].at
         body = await get(client, name, **{"$filter": f"{at} ge 2000-01-01T00:00:00Z"})
         assert len(body["value"]) > 1
         assert body["value"] == sorted(body["value"], key=lambda row: (row[at], row[VIEWS[name].key[0]]))
         rows = await whole(client, name, 1, **{"$filter": f"{at} ge 2000-01-01T00:00:00Z"})
         assert rows == body["value"]
+
+
+async def test_rows_of_weeks_come_in_order_of_time_however_they_were_written(
+    client: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    spread = "now() - interval '1 day' * (id * 7 % 31) - interval '1 hour' * (id % 3)"
+    async with engine.begin() as connection:
+        for table, column in (("message", "at"), ("event", "received_at"), ("delivery", "created_at")):
+            await connection.execute(text(f"UPDATE {table} SET {column} = {spread}"))
+    since = (datetime.now(UTC) - timedelta(days=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for name in ("Messages", "Turns", "Deliveries", "Events"):
+        at, key = VIEWS[name].at, VIEWS[name].key[0]
+        everything = sorted((await get(client, name))["value"], key=lambda row: (row[at], row[key]))
+        wanted = [row for row in everything if row[at] >= since]
+        assert 2 < len(wanted) < len(everything)
+        for condition in (f"{at} ge {since}", f"{since} lt {at} and {at} gt 1999-01-01T00:00:00Z"):
+            for page in (1, 2, 500):
+                assert await whole(client, name, page, **{"$filter": condition}) == wanted
+            some = await whole(client, name, 1, **{"$filter": condition, "$top": 2, "$skip": 1})
+            assert some == wanted[1:3]
+            expanded = await get(client, name, **{"$filter": condition, "$expand": "Conversation"})
+            assert [row[key] for row in expanded["value"]] == [row[key] for row in wanted]
+        assert await whole(client, name, 2, **{"$filter": f"{at} ge 2999-01-01T00:00:00Z"}) == []
+        assert await whole(client, name, 2, **{"$filter": f"{at} ge 9999-12-31T23:59:59Z"}) == []
+        assert await whole(client, name, 2, **{"$filter": f"{at} ge 1000-01-01T00:00:00Z"}) == everything
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -31,7 +31,7 @@ class Mark(SQLModel, table=True):
 
     __tablename__ = "mark"
     __table_args__ = (
-        Index("mark_at", "at"),
+        Index("mark_at", "at", "kind", "value"),  # of all marks of a time, those of a kind without their rows
         Index("mark_conversation", "conversation_id", "event_id"),
         CheckConstraint("kind IN ('understood', 'intent', 'goal')", name="kind"),
     )

@@ -20,6 +20,13 @@ class Event(SQLModel, table=True):
         Index("event_waiting", "conversation_id", "at", "id", postgresql_where=sql("processed_at IS NULL")),
         Index("event_conversation", "conversation_id", "id"),
         Index("event_received", "endpoint", "received_at"),
+        # For all endpoints; PostgreSQL 18 can skip through the one above. It costs an insert next to nothing.
+        Index(
+            "event_received_at",
+            "received_at",
+            postgresql_using="brin",
+            postgresql_with={"autosummarize": "on"},
+        ),
         CheckConstraint(
             "outcome IN ('input', 'noted', 'echo', 'ignored', 'held', 'sent', 'refused', 'dropped', "
             "'failed', 'silent', 'drained', 'quarantined', 'erased')",
