@@ -61,8 +61,6 @@ class Changes:
     """Events that waited for the end of a handover wait to be handled again."""
     withhold: bool = False
     """Deliveries of messages that wait are withheld: a human answers now."""
-    turn: bool = False
-    """A turn of the bot: the conversation is no poison."""
 
     @property
     def only_echoes(self) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.conversation.at_once import sent_at_once
 from app.conversation.handover.failing import was_refused
 from app.conversation.owned import owned
 from app.conversation.privacy.sealed import comparable
@@ -132,10 +133,12 @@ class Outbox:
     async def _was_sent(self, head: Sending, outcome: Sent) -> Head:
         services, state = self._services, self._state
         endpoint, now = services.endpoints[state.endpoint], services.now()
-        async with owned(services.engine, state) as holding:
-            next_head = await sent_and_next(holding, state, endpoint, services.pauses, now, head, outcome)
-            if head.kind == "message" and not isinstance(next_head, Sending):  # it would be found at 8x8
-                holding.is_repeatable()
+        next_head: Head = None
+        if not (head.alone and await sent_at_once(services.engine, state, head, outcome, now)):
+            async with owned(services.engine, state) as holding:
+                next_head = await sent_and_next(holding, state, endpoint, services.pauses, now, head, outcome)
+                if head.kind == "message" and not isinstance(next_head, Sending):  # it would be found at 8x8
+                    holding.is_repeatable()
         if services.pauses.paused(state.endpoint):
             await self._resume()
         return next_head

@@ -42,7 +42,7 @@ SELECT EXISTS (
 """
 
 #: When the conversation $1 is due again, by what is left to do; `delivery` is when its first open one is.
-_DUE = """LEAST(
+DUE = """LEAST(
         (SELECT now() WHERE EXISTS (
             SELECT 1 FROM event e WHERE e.conversation_id = $1 AND e.processed_at IS NULL)),
         (SELECT now() FROM dialog d
@@ -50,7 +50,7 @@ _DUE = """LEAST(
         (SELECT min(t.due_at) FROM timer t WHERE t.conversation_id = $1 AND t.ended_at IS NULL){delivery}
     )"""
 
-_FIRST_OPEN = """,
+FIRST_OPEN = """,
         (SELECT COALESCE(d.next_attempt_at, now()) FROM delivery d
          WHERE d.conversation_id = $1 AND d.status IN ('waiting', 'sending', 'in_doubt')
          ORDER BY d.status = 'waiting', d.place LIMIT 1)"""
@@ -134,7 +134,7 @@ async def _settle(database: Direct, conversation_id: int, turn: bool, columns: R
 @cache
 def _settle_with(names: tuple[str, ...]) -> str:
     """The statement for these columns of the conversation, given as one JSON object."""
-    due = _DUE.format(delivery=_FIRST_OPEN)
+    due = DUE.format(delivery=FIRST_OPEN)
     if not names:
         return _SETTLE.format(due=due, columns="", source="")
     columns = "".join(f", {name} = new.{name}" for name in names)
@@ -146,4 +146,4 @@ def settling_unless(open_ones: str) -> str:
 
     For use as a part of another one; it gives `due`, or nothing.
     """
-    return _SETTLE_UNLESS.format(due=_DUE.format(delivery=""), open=open_ones)
+    return _SETTLE_UNLESS.format(due=DUE.format(delivery=""), open=open_ones)

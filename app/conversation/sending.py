@@ -108,6 +108,8 @@ class Sending:
     content: dict[str, Any]
     expires_at: datetime
     taken_at: datetime
+    alone: bool = False
+    """As far as is known no other delivery of the conversation is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +133,18 @@ class Later:
 Head = Sending | Reading | Later | None
 
 
-def first_attempt(row: dict[str, Any], now: datetime, timeout: float) -> tuple[Sending, dict[str, Any]]:
+def first_attempt(
+    row: dict[str, Any], now: datetime, timeout: float, *, alone: bool
+) -> tuple[Sending, dict[str, Any]]:
     """Mark a new delivery's row as being sent; what to send, and its attempt's row."""
     row.update({"status": "sending", "attempts": 1, "next_attempt_at": now + DOUBT_AFTER})
-    sending = Sending(row["id"], 1, row["kind"], row["content"], row["expires_at"], now)
+    sending = Sending(row["id"], 1, row["kind"], row["content"], row["expires_at"], now, alone)
     return sending, _attempt(row["id"], 1, now, timeout)
+
+
+def not_yet(row: dict[str, Any]) -> None:
+    """Take that back: something else is to be sent first."""
+    row.update({"status": "waiting", "attempts": 0, "next_attempt_at": None})
 
 
 def _attempt(delivery_id: int, number: int, now: datetime, timeout: float) -> dict[str, Any]:

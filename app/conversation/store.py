@@ -6,7 +6,6 @@ statement; `owned` begins and ends the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -136,18 +135,24 @@ async def waiting_events(engine: AsyncEngine, conversation_id: int, *, most: int
 
 
 class Together:
-    """Statements that go to the database as one. None of them sees what another does."""
+    """Statements that go to the database as one. None of them sees what another does.
 
-    def __init__(self, holding: Owned) -> None:
-        self._holding = holding
-        self._parts: list[Callable[[int], str]] = []
+    `guarded`: they end in a condition that is yet to be written.
+    """
+
+    def __init__(self, *, first: int = 1, guarded: bool = False) -> None:
+        """`first` is the number of the first one's parameter."""
+        self._first = first
+        self._guarded = guarded
+        self._parts: list[str] = []
         self._values: list[str] = []
 
     def insert(self, table: str, new: list[Row]) -> None:
         """Insert rows, which all have the same columns."""
         if new:
             columns = tuple(new[0])
-            self._add(lambda parameter: inserting(table, columns, parameter), new)
+            part = inserting(table, columns, self._parameter)
+            self._add(f"{part} WHERE" if self._guarded else part, new)
 
     def update(self, statement: str, columns: dict[str, str], new: list[Row]) -> None:
         """Update rows: a statement over `{rows}` with these columns, of which the first names the row.
@@ -158,17 +163,26 @@ class Together:
             key = next(iter(columns))
             if len({row[key] for row in new}) != len(new):
                 raise AssertionError(f"a {key} is updated twice in one statement")
-            self._add(lambda parameter: statement.format(rows=rows(columns, parameter)), new)
+            part = statement.format(rows=rows(columns, self._parameter))
+            self._add(f"{part} AND" if self._guarded else part, new)
 
-    async def write(self) -> None:
+    def take(self) -> tuple[tuple[str, ...], list[str]]:
+        """The statements and their parameters; begin anew."""
+        taken = tuple(self._parts), self._values
+        self._parts, self._values = [], []
+        return taken
+
+    async def write(self, holding: Owned) -> None:
         """Do it, and begin anew."""
-        if self._parts:
-            parts = tuple(part(number) for number, part in enumerate(self._parts, start=1))
-            await self._holding.fetch(_as_one(parts), *self._values)
-        self._parts.clear()
-        self._values.clear()
+        parts, values = self.take()
+        if parts:
+            await holding.fetch(_as_one(parts), *values)
 
-    def _add(self, part: Callable[[int], str], new: list[Row]) -> None:
+    @property
+    def _parameter(self) -> int:
+        return self._first + len(self._parts)
+
+    def _add(self, part: str, new: list[Row]) -> None:
         self._parts.append(part)
         self._values.append(as_json(new))
 
@@ -182,38 +196,47 @@ def _as_one(parts: tuple[str, ...]) -> str:
     return f"WITH {named} SELECT"
 
 
+def ends_first(changes: Changes) -> bool:
+    """Whether what ends must be written before what begins: at most one session is open, and one dialog."""
+    return bool(changes.sessions or changes.dialogs) and any(
+        row["ended_at"] for row in (*changes.session_updates, *changes.dialog_updates)
+    )
+
+
+def gathered(
+    state: ConversationState, changes: Changes, attempts: list[Row], *, first: int
+) -> tuple[tuple[str, ...], list[str]]:
+    """What is usual, as statements that end in a condition yet to be written; and their parameters.
+
+    `first` is the first parameter's number. At most one echo is among it.
+    """
+    together = Together(first=first, guarded=True)
+    _update(together, changes)
+    _insert(together, changes, attempts)
+    for echo in changes.confirmed:
+        _confirm(together, state, echo)
+    return together.take()
+
+
 async def write(holding: Owned, state: ConversationState, changes: Changes, attempts: list[Row]) -> None:
     """Write gathered changes, and the attempts of deliveries among them. Rows find those they name."""
     if changes.touches_contact:
         await write_contact(await holding.sqlalchemy(), state, changes)
-    together = Together(holding)
-    together.update(_SESSION, _SESSION_COLUMNS, changes.session_updates)
-    together.update(_DIALOG, _DIALOG_COLUMNS, changes.dialog_updates)
-    if changes.sessions or changes.dialogs:
-        ended = any(row["ended_at"] for row in (*changes.session_updates, *changes.dialog_updates))
-        if ended:  # what ends goes first: at most one of each is open
-            await together.write()
-    together.insert("session", changes.sessions)
-    together.insert("dialog", changes.dialogs)
-    together.insert("journal", changes.journal)
-    together.update(_HANDLED, _HANDLED_COLUMNS, changes.handled)
-    together.insert("delivery", changes.deliveries)
-    together.insert("delivery_attempt", attempts)
+    together = Together()
+    _update(together, changes)
+    if ends_first(changes):
+        await together.write(holding)
+    _insert(together, changes, attempts)
     together.update(TAKEN, TAKEN_COLUMNS, changes.files)
-    together.insert("message", changes.messages)
-    together.insert("timer", changes.timers)
-    together.update(_TIMER_ENDED, _TIMER_ENDED_COLUMNS, changes.timers_ended)
     together.insert("incident", changes.incidents)
-    together.insert("mark", changes.marks)
     if changes.withhold:
         await holding.fetch(_WITHHOLD, state.id)
     if changes.handovers_given_up:
         await withhold_of_handovers(await holding.sqlalchemy(), state.id, changes)
     for echo in changes.confirmed:  # each after the one before, the first with everything else
-        row = {"echoed": state.id, "echo": echo["text"] or "", "echoed_at": echo["at"]}
-        together.update(_CONFIRM, _CONFIRM_COLUMNS, [row])
-        await together.write()
-    await together.write()
+        _confirm(together, state, echo)
+        await together.write(holding)
+    await together.write(holding)
     if changes.dropped:
         await drop_stored(holding, changes.dropped)
     if changes.handovers or changes.handover_updates or changes.transitions:
@@ -223,6 +246,29 @@ async def write(holding: Owned, state: ConversationState, changes: Changes, atte
     if changes.erased or changes.erase_events:
         await erase(await holding.sqlalchemy(), state.id, changes)
     holding.columns.update(changes.conversation)
+
+
+def _update(together: Together, changes: Changes) -> None:
+    together.update(_SESSION, _SESSION_COLUMNS, changes.session_updates)
+    together.update(_DIALOG, _DIALOG_COLUMNS, changes.dialog_updates)
+
+
+def _insert(together: Together, changes: Changes, attempts: list[Row]) -> None:
+    together.insert("session", changes.sessions)
+    together.insert("dialog", changes.dialogs)
+    together.insert("journal", changes.journal)
+    together.update(_HANDLED, _HANDLED_COLUMNS, changes.handled)
+    together.insert("delivery", changes.deliveries)
+    together.insert("delivery_attempt", attempts)
+    together.insert("message", changes.messages)
+    together.insert("timer", changes.timers)
+    together.update(_TIMER_ENDED, _TIMER_ENDED_COLUMNS, changes.timers_ended)
+    together.insert("mark", changes.marks)
+
+
+def _confirm(together: Together, state: ConversationState, echo: Row) -> None:
+    row = {"echoed": state.id, "echo": echo["text"] or "", "echoed_at": echo["at"]}
+    together.update(_CONFIRM, _CONFIRM_COLUMNS, [row])
 
 
 async def insert_rows(holding: Owned, table: str, new: list[dict[str, Any]]) -> None:

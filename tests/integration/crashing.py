@@ -16,8 +16,8 @@ from typing import Any, TypeVar, cast
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.conversation import owned
-from app.database.direct import Direct, transaction
+from app.conversation import at_once, owned
+from app.database.direct import Direct, direct, transaction
 from app.database.tables import metadata
 from tests.integration.scene import Scene
 
@@ -80,6 +80,23 @@ class CrashingEngine:
         self.reached |= _files_on_the_way()
         return self._perhaps_the_last(transaction(self.engine))
 
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[Direct]:
+        """One statement that commits by itself."""
+        self.reached |= _files_on_the_way()
+        self.alive()
+        self.count += 1
+        last, after = self._is_last()
+        if last and not after:
+            self.dead = True
+            raise Crash
+        async with direct(self.engine) as connection:
+            yield connection
+        self.alive()
+        if last:
+            self.dead = True
+            raise Crash
+
     def alive(self) -> None:
         """Raises Crash where the process has ended."""
         if self.dead:
@@ -127,6 +144,7 @@ def crashing(play: Scene, point: Point | None = None) -> Iterator[CrashingEngine
     play.services.engine = cast(AsyncEngine, engine)
     with pytest.MonkeyPatch.context() as seam:  # the transactions of an owned conversation count too
         seam.setattr(owned, "transaction", CrashingEngine.begin_directly)
+        seam.setattr(at_once, "direct", CrashingEngine.at_once)
         for name in REQUESTS:
             if hasattr(play.gateway, name):
                 seam.setattr(play.gateway, name, _while_alive(engine, getattr(play.gateway, name)))

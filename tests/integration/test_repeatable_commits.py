@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import cast
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat
-from app.conversation import owned
-from app.database.direct import Direct, transaction
+from app.conversation import at_once, owned
+from app.database.direct import Direct, Driver, direct, transaction
 from app.gateway.outcome import Retry
 from tests.integration.scene import Scene, scene
 
@@ -35,7 +37,22 @@ def waits_for_disk(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
             yield database
             seen.append(not database.repeatable)
 
+    @asynccontextmanager
+    async def watched_statement(engine: AsyncEngine) -> AsyncIterator[Direct]:
+        async with direct(engine) as database:
+            driver = database.driver
+
+            class Watched:
+                async def fetchval(self, statement: str, *values: object) -> object:
+                    found = await driver.fetchval(statement, *values)
+                    if found is not None:  # else nothing was carried out
+                        seen.append("'synchronous_commit', 'off', true" not in statement)
+                    return found
+
+            yield replace(database, driver=cast(Driver, Watched()))
+
     monkeypatch.setattr(owned, "transaction", watched)
+    monkeypatch.setattr(at_once, "direct", watched_statement)
     return seen
 
 

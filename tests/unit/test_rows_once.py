@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
 
-from app.conversation.owned import Owned
 from app.conversation.store import Together
 
 STATEMENT, COLUMNS = (
@@ -16,7 +13,7 @@ STATEMENT, COLUMNS = (
 
 
 def test_a_row_is_not_updated_twice_in_one_statement() -> None:
-    together = Together(cast(Owned, None))
+    together = Together()
     together.update(
         STATEMENT, COLUMNS, [{"dialog": 1, "status": "running"}, {"dialog": 2, "status": "running"}]
     )
