@@ -164,8 +164,13 @@ def test_ten_copies_at_a_time_are_one_event(stage: Stage) -> None:
         talk.say(word)
     talk.said(*words)
     stage.sandbox(calls.remove_fault(fault.id))
-    records = stage.sandbox(calls.webhooks(conversation=talk.id, event_type="MESSAGE")).webhooks
-    assert [len(record.attempts) for record in records] == [10] * 10  # five of the user, five echoes
+
+    def answered() -> list[schema.WebhookView]:
+        """Once all copies are: of five messages of the user, and of five echoes."""
+        records = stage.sandbox(calls.webhooks(conversation=talk.id, event_type="MESSAGE")).webhooks
+        return records if [len(record.attempts) for record in records] == [10] * 10 else []
+
+    records = eventually(answered, within=10, what="ten answers to each of ten events")
     assert {attempt.status for record in records for attempt in record.attempts} == {200}
     assert stage.value("SELECT count(*) FROM event WHERE conversation_id = $1", talk.number) == 10
 
