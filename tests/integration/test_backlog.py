@@ -6,17 +6,23 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from statistics import median
+from typing import cast
 
 import asyncpg
 import pytest
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.conversation import store
+from app.bot import Chat
+from app.conversation import at_once, store
+from app.database.direct import Direct, Driver, direct
 from app.database.engine import connect
 from app.worker import claims
+from tests.integration.scene import scene
 from tests.stored import store_ended, store_waiting
 
 log = logging.getLogger(__name__)  # --log-cli-level=INFO shows the plans
@@ -102,6 +108,49 @@ async def check_plans(backlog: AsyncEngine, worker: int) -> None:
     assert 0 < blocks(plans["claim"]) < 40 * AT_ONCE
     assert 0 < blocks(plans["sweep"]) < 4 * AT_ONCE
     assert 0 < blocks(plans["waiting"]) < 20
+
+
+async def test_a_turn_and_its_sending_read_no_whole_table(
+    backlog: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The usual turn is one statement, and so is that its reply was sent: with what is stored beside it."""
+    said: list[tuple[str, tuple[object, ...]]] = []
+
+    class Listening:
+        def __init__(self, driver: Driver) -> None:
+            self._driver = driver
+
+        async def fetchval(self, statement: str, *values: object) -> object:
+            said.append((statement, values))
+            return await self._driver.fetchval(statement, *values)
+
+    @asynccontextmanager
+    async def listened(engine: AsyncEngine) -> AsyncIterator[Direct]:
+        async with direct(engine) as database:
+            yield replace(database, driver=cast(Driver, Listening(database.driver)))
+
+    monkeypatch.setattr(at_once, "direct", listened)
+    play = scene(backlog, answers)
+    play.endpoint = "support"
+    async with backlog.begin() as connection:  # this one is first
+        await connection.execute(text("UPDATE conversation SET due_at = NULL"))
+    for word in ("one", "two"):
+        await play.says(word)
+        await play.work()
+        await play.echo(f"Heard {word}.")
+    assert play.gateway.texts == ["Heard one.", "Heard two."]
+    assert len(said) == 4, "a turn and its sending, twice"
+    async with direct(backlog) as database:
+        for statement, values in said:
+            rows = await database.driver.fetch(f"EXPLAIN (COSTS OFF) {statement}", *values)
+            explained = "\n".join(row[0] for row in rows)
+            log.info("%s", explained)
+            read = set(re.findall(r"Seq Scan on (\w+)", explained))
+            assert read <= {"timer"}, explained  # of which none is stored here
+
+
+async def answers(chat: Chat) -> None:
+    await chat.say(f"Heard {chat.message.text}.")
 
 
 async def claims_take(backlog: AsyncEngine, worker: int) -> float:
