@@ -189,6 +189,7 @@ VIEWS: dict[str, View] = {
             time="first_seen_at last_seen_at",
             required="identity first_seen_at last_seen_at",
             links={"Conversations": Link("Conversations", "contact_id", True)},
+            in_time=True,
         ),
         _view(
             "Deliveries",
@@ -220,6 +221,7 @@ VIEWS: dict[str, View] = {
             uuid="flow_run_id",
             required="conversation_id session_id external_id is_test name state opened_at",
             links=_BELONGS,
+            in_time=True,
         ),
         _view(
             "Events",

@@ -43,6 +43,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('contact_pkey')),
     sa.UniqueConstraint('endpoint', 'identity', name=op.f('contact_endpoint_identity_key'))
     )
+    op.create_index('contact_first_seen', 'contact', ['first_seen_at'], unique=False)
     op.create_index('contact_profile', 'contact', ['profile'], unique=False, postgresql_using='gin', postgresql_ops={'profile': 'jsonb_path_ops'})
     op.create_table('endpoint_state',
     sa.Column('endpoint', sa.Text(), nullable=False),
@@ -484,6 +485,7 @@ def upgrade() -> None:
     )
     op.create_index('session_run_conversation', 'session_run', ['conversation_id'], unique=False)
     op.create_index('session_run_open', 'session_run', ['worker_id'], unique=False, postgresql_where=sa.text('ended_at IS NULL'))
+    op.create_index('session_run_opened', 'session_run', ['opened_at'], unique=False)
     op.create_table('journal',
     sa.Column('dialog_id', sa.BigInteger(), nullable=False),
     sa.Column('position', sa.BigInteger(), autoincrement=False, nullable=False),
@@ -500,6 +502,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table('journal')
+    op.drop_index('session_run_opened', table_name='session_run')
     op.drop_index('session_run_open', table_name='session_run', postgresql_where=sa.text('ended_at IS NULL'))
     op.drop_index('session_run_conversation', table_name='session_run')
     op.drop_table('session_run')
@@ -569,6 +572,7 @@ def downgrade() -> None:
     op.drop_table('file')
     op.drop_table('endpoint_state')
     op.drop_index('contact_profile', table_name='contact', postgresql_using='gin', postgresql_ops={'profile': 'jsonb_path_ops'})
+    op.drop_index('contact_first_seen', table_name='contact')
     op.drop_table('contact')
     op.drop_table('cleared')
     op.drop_index('api_token_hash', table_name='api_token', postgresql_where=sa.text('revoked_at IS NULL'))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -83,6 +83,36 @@ async def test_pages_of_a_time_find_their_rows_by_it(
             assert index in plans[-1], plans[-1]
             for plan in plans:
                 assert not re.search(r"Seq Scan on (event|message|delivery)", plan), plan
+    await engine.dispose()
+
+
+async def test_runs_and_contacts_of_a_time_are_read_in_its_order(
+    stored: asyncpg.Connection[asyncpg.Record], database_url: str
+) -> None:
+    spread = "now() - interval '90 days' * (1 - n / $1::float)"
+    await stored.execute(
+        f"INSERT INTO contact (endpoint, identity, first_seen_at) SELECT 'support', 'user:' || n, {spread} "
+        "FROM generate_series(1, $1::int) n",
+        STORED,
+    )
+    await stored.execute(
+        "INSERT INTO session_run (session_id, conversation_id, number, name, state, opened_at, ended_at) "
+        f"SELECT n, n, 1, 'run', 'Completed', {spread}, {spread} FROM generate_series(1, $1::int) n",
+        STORED,
+    )
+    await stored.execute("ANALYZE contact, session_run")
+    engine = create_engine(database_url, READER, application="test")
+    reading = Reading(engine, Reader("test", None), "/")
+    since = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+    for name, index in {"Runs": "session_run_opened", "Contacts": "contact_first_seen"}.items():
+        view = VIEWS[name]
+        with statements() as seen:
+            body = await reading.page(
+                view, read_options(view, {"$filter": [f"{view.at} ge {since}"]}), (), page=500
+            )
+        assert 100 < len(body["value"]) < 300
+        [plan] = [await explained(stored, statement, *values) for statement, values in seen]
+        assert f"Index Scan using {index}" in plan, plan
     await engine.dispose()
 
 

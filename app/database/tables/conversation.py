@@ -17,6 +17,7 @@ class Contact(SQLModel, table=True):
     __tablename__ = "contact"
     __table_args__ = (
         UniqueConstraint("endpoint", "identity"),
+        Index("contact_first_seen", "first_seen_at"),
         Index(
             "contact_profile",
             "profile",

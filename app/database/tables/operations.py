@@ -50,6 +50,7 @@ class SessionRun(SQLModel, table=True):
         UniqueConstraint("session_id", "number"),
         Index("session_run_open", "worker_id", postgresql_where=sql("ended_at IS NULL")),
         Index("session_run_conversation", "conversation_id"),
+        Index("session_run_opened", "opened_at"),
         # One that was deleted in Prefect may run on.
         CheckConstraint("(ended_at IS NULL) = (state = 'Running') OR state = 'Deleted'", name="ended"),
     )
