@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat
 from app.conversation import at_once, owned
+from app.conversation.driver import Bot
 from app.conversation.outbox import Outbox
 from app.conversation.services import PlainHost
 from app.conversation.turn import Turns
@@ -70,9 +71,9 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ways]:
     yield ways
 
 
-async def begun(engine: AsyncEngine, bot: object) -> Scene:
+async def begun(engine: AsyncEngine, bot: Bot) -> Scene:
     """A conversation whose session is open."""
-    play = scene(engine, bot)  # type: ignore[arg-type]
+    play = scene(engine, bot)
     await play.says("hi")
     await play.work()
     return play
