@@ -15,8 +15,8 @@ from functools import cache
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversation.changes import Changes, Row
-from app.conversation.owned import DUE, FIRST_OPEN
-from app.conversation.sending import Sending
+from app.conversation.owned import FIRST_OPEN, due, setting, settling
+from app.conversation.sending import SENT, Sending
 from app.conversation.state import ConversationState
 from app.conversation.store import ends_first, gathered
 from app.database.direct import direct
@@ -26,11 +26,11 @@ from app.gateway.outcome import Sent
 _HELD = """
 WITH held AS MATERIALIZED (
     SELECT c.id FROM conversation c
-    WHERE c.id = $1 AND c.epoch = $2
+    WHERE c.id = $1 AND c.epoch = {epoch}
         AND c.xmin = (SELECT seen.xmin FROM conversation seen WHERE seen.id = $1){free}
     FOR NO KEY UPDATE OF c
 )"""
-_IS_HELD = "EXISTS (SELECT FROM held)"
+_IS_HELD, _OF_HELD = "EXISTS (SELECT FROM held)", "c.id = held.id"
 
 #: None of the conversation's deliveries is open, or none is in doubt.
 _NONE_OPEN = """
@@ -41,47 +41,17 @@ _NONE_OPEN = """
 _NONE_IN_DOUBT = """
         AND NOT EXISTS (SELECT FROM delivery d WHERE d.conversation_id = $1 AND d.status = 'in_doubt')"""
 
-#: As `owned` does it, but for rows that are written here, which this statement sees as they were: $3 events,
-#: $4 dialogs and $5 timers. What is left to do of these is due now ($6) or then ($7).
-_SETTLED = """, settled AS (
-    UPDATE conversation c SET due_at = LEAST(
-            (SELECT now() WHERE EXISTS (
-                SELECT 1 FROM event e
-                WHERE e.conversation_id = $1 AND e.processed_at IS NULL AND e.id <> ALL($3::bigint[]))),
-            (SELECT now() FROM dialog d
-             WHERE d.conversation_id = $1 AND d.ended_at IS NULL AND d.status = 'running'
-                 AND d.id <> ALL($4::bigint[])),
-            (SELECT min(t.due_at) FROM timer t
-             WHERE t.conversation_id = $1 AND t.ended_at IS NULL AND t.id <> ALL($5::bigint[])),
-            CASE WHEN $6 THEN now() END, $7::timestamptz{delivery}
-        ),
-        deaths = CASE WHEN $8 THEN 0 ELSE c.deaths END,
-        trial_epoch = CASE WHEN $8 THEN NULL ELSE c.trial_epoch END{columns}
-    FROM held{source}
-    WHERE c.id = held.id
-    RETURNING COALESCE(c.due_at <= now(), false) AS due
+_AT_ONCE = """{held}{parts}, settled AS (
+    {settling}
 )
 SELECT due{repeatable} FROM settled
 """
-#: Parameters before those of rows.
+#: Parameters before those of rows. $2 is the epoch. Rows that are written here the statement sees as they
+#: were: $3 events, $4 dialogs and $5 timers; what is left to do of these is due now ($6) or then ($7). $8: a
+#: turn.
 _FIXED = 8
 
 _REPEATABLE = ", set_config('synchronous_commit', 'off', true)"
-
-_SENT = """{held}, sent AS (
-    UPDATE delivery SET status = 'sent', sent_at = COALESCE(sent_at, $5), ended_at = $5,
-        next_attempt_at = NULL
-    WHERE id = $3 AND {is_held}
-), attempt AS (
-    UPDATE delivery_attempt SET finished_at = $5, outcome = 'sent', status_code = $6
-    WHERE delivery_id = $3 AND number = $4 AND finished_at IS NULL AND {is_held}
-), settled AS (
-    UPDATE conversation c SET due_at = {due}
-    FROM held WHERE c.id = held.id
-    RETURNING COALESCE(c.due_at <= now(), false) AS due
-)
-SELECT due{repeatable} FROM settled
-"""
 
 _USUAL = frozenset(
     {
@@ -116,7 +86,8 @@ async def write_at_once(
     statement = _writing(
         parts,
         tuple(changes.conversation),
-        free=_NONE_OPEN.format(but="") if changes.deliveries else _NONE_IN_DOUBT if changes.confirmed else "",
+        none_open=bool(changes.deliveries),
+        none_in_doubt=bool(changes.confirmed),
         repeatable=changes.only_echoes,
     )
     now, later = _left_to_do(changes)
@@ -130,7 +101,7 @@ async def write_at_once(
     )
     if changes.conversation:
         values = [as_json(changes.conversation), *values]
-    return await _carried_out(engine, state, statement, *fixed, *values)
+    return await _carried_out(engine, state, statement, state.epoch, *fixed, *values)
 
 
 async def sent_at_once(
@@ -138,16 +109,15 @@ async def sent_at_once(
 ) -> bool:
     """Write that the one open delivery was sent; false where nothing was done."""
     statement = _sent(repeatable=sending.kind == "message")  # it would be found at 8x8
-    return await _carried_out(
-        engine, state, statement, sending.delivery_id, sending.number, now, outcome.status
-    )
+    sent = (sending.delivery_id, sending.number, now, outcome.status)
+    return await _carried_out(engine, state, statement, *sent, state.epoch)
 
 
 async def _carried_out(
     engine: AsyncEngine, state: ConversationState, statement: str, *values: object
 ) -> bool:
     async with direct(engine) as database:
-        due = await database.driver.fetchval(statement, state.id, state.epoch, *values)
+        due = await database.driver.fetchval(statement, state.id, *values)
     if due is None:
         return False
     state.due = due
@@ -179,23 +149,36 @@ def _left_to_do(changes: Changes) -> tuple[bool, datetime | None]:
 
 
 @cache
-def _writing(parts: tuple[str, ...], columns: tuple[str, ...], *, free: str, repeatable: bool) -> str:
+def _writing(
+    parts: tuple[str, ...],
+    columns: tuple[str, ...],
+    *,
+    none_open: bool,
+    none_in_doubt: bool,
+    repeatable: bool,
+) -> str:
     """The statement that carries these parts out, and sets these columns of the conversation."""
-    named = "".join(f", part_{number} AS ({part} {_IS_HELD})" for number, part in enumerate(parts))
-    settled = _SETTLED.format(
-        delivery="" if "waiting" in free else FIRST_OPEN,
-        columns="".join(f", {name} = new.{name}" for name in columns),
-        source=f", {record('conversation', columns, _FIXED + 1)}" if columns else "",
+    free = _NONE_OPEN.format(but="") if none_open else _NONE_IN_DOUBT if none_in_doubt else ""
+    source = f", {record('conversation', columns, _FIXED + 1)}" if columns else ""
+    when = due(
+        f", CASE WHEN $6 THEN now() END, $7::timestamptz{'' if none_open else FIRST_OPEN}",
+        events=" AND e.id <> ALL($3::bigint[])",
+        dialogs=" AND d.id <> ALL($4::bigint[])",
+        timers=" AND t.id <> ALL($5::bigint[])",
+    )
+    return _AT_ONCE.format(
+        held=_HELD.format(epoch="$2", free=free),
+        parts="".join(f", part_{number} AS ({part} {_IS_HELD})" for number, part in enumerate(parts)),
+        settling=settling(when, _OF_HELD, f"FROM held{source}", columns=setting(columns, turn="$8")),
         repeatable=_REPEATABLE if repeatable else "",
     )
-    return _HELD.format(free=free) + named + settled
 
 
 @cache
 def _sent(*, repeatable: bool) -> str:
-    return _SENT.format(
-        held=_HELD.format(free=_NONE_OPEN.format(but=" AND d.id <> $3")),
-        is_held=_IS_HELD,
-        due=DUE.format(delivery=""),
+    return _AT_ONCE.format(
+        held=_HELD.format(epoch="$6", free=_NONE_OPEN.format(but=" AND d.id <> $2")),
+        parts=f", {SENT.format(condition=f' AND {_IS_HELD}')}",
+        settling=settling(due(), _OF_HELD, "FROM held"),
         repeatable=_REPEATABLE if repeatable else "",
     )

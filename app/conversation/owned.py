@@ -41,34 +41,29 @@ SELECT EXISTS (
 )
 """
 
-#: When the conversation $1 is due again, by what is left to do; `delivery` is when its first open one is.
-DUE = """LEAST(
+_DUE = """LEAST(
         (SELECT now() WHERE EXISTS (
-            SELECT 1 FROM event e WHERE e.conversation_id = $1 AND e.processed_at IS NULL)),
+            SELECT 1 FROM event e WHERE e.conversation_id = $1 AND e.processed_at IS NULL{events})),
         (SELECT now() FROM dialog d
-         WHERE d.conversation_id = $1 AND d.ended_at IS NULL AND d.status = 'running'),
-        (SELECT min(t.due_at) FROM timer t WHERE t.conversation_id = $1 AND t.ended_at IS NULL){delivery}
+         WHERE d.conversation_id = $1 AND d.ended_at IS NULL AND d.status = 'running'{dialogs}),
+        (SELECT min(t.due_at) FROM timer t
+         WHERE t.conversation_id = $1 AND t.ended_at IS NULL{timers}){more}
     )"""
 
+#: When the first open delivery is to be looked at.
 FIRST_OPEN = """,
         (SELECT COALESCE(d.next_attempt_at, now()) FROM delivery d
          WHERE d.conversation_id = $1 AND d.status IN ('waiting', 'sending', 'in_doubt')
          ORDER BY d.status = 'waiting', d.place LIMIT 1)"""
 
-_SETTLE = """
-UPDATE conversation c SET due_at = {due},
-    deaths = CASE WHEN $2 THEN 0 ELSE c.deaths END,
-    trial_epoch = CASE WHEN $2 THEN NULL ELSE c.trial_epoch END{columns}
+_SETTLE = """UPDATE conversation c SET due_at = {due}{columns}
 {source}
-WHERE c.id = $1
-RETURNING COALESCE(c.due_at <= now(), false) AS due
-"""
+WHERE {where}
+RETURNING COALESCE(c.due_at <= now(), false) AS due"""
 
-_SETTLE_UNLESS = """
-UPDATE conversation c SET due_at = {due}
-WHERE c.id = $1 AND NOT EXISTS ({open})
-RETURNING COALESCE(c.due_at <= now(), false) AS due
-"""
+_TRIED = """,
+    deaths = CASE WHEN {turn} THEN 0 ELSE c.deaths END,
+    trial_epoch = CASE WHEN {turn} THEN NULL ELSE c.trial_epoch END"""
 
 
 @dataclass(slots=True)
@@ -117,10 +112,9 @@ async def owned(engine: AsyncEngine, state: ConversationState, *, turn: bool = F
         busy = await database.driver.fetchval(_BUSY, state.id) if row["changed"] else row["busy"]
         holding = Owned(busy, database)
         yield holding
-        due = holding.due
-        if due is None:
-            due = await _settle(database, state.id, turn, holding.columns)
-    state.due = due
+        if holding.due is None:
+            holding.due = await _settle(database, state.id, turn, holding.columns)
+    state.due = holding.due
 
 
 async def _settle(database: Direct, conversation_id: int, turn: bool, columns: Row) -> bool:
@@ -134,16 +128,23 @@ async def _settle(database: Direct, conversation_id: int, turn: bool, columns: R
 @cache
 def _settle_with(names: tuple[str, ...]) -> str:
     """The statement for these columns of the conversation, given as one JSON object."""
-    due = DUE.format(delivery=FIRST_OPEN)
-    if not names:
-        return _SETTLE.format(due=due, columns="", source="")
-    columns = "".join(f", {name} = new.{name}" for name in names)
-    return _SETTLE.format(due=due, columns=columns, source=f"FROM {record('conversation', names, 3)}")
+    source = f"FROM {record('conversation', names, 3)}" if names else ""
+    return settling(due(FIRST_OPEN), "c.id = $1", source, columns=setting(names, turn="$2"))
 
 
-def settling_unless(open_ones: str) -> str:
-    """A statement that sets `due_at` of conversation $1, unless a query finds deliveries of it that are open.
+def due(more: str = "", *, events: str = "", dialogs: str = "", timers: str = "") -> str:
+    """When the conversation $1 is due again, by what is left to do.
 
-    For use as a part of another one; it gives `due`, or nothing.
+    `events`, `dialogs` and `timers` narrow what of these counts; `more` are further times.
     """
-    return _SETTLE_UNLESS.format(due=DUE.format(delivery=""), open=open_ones)
+    return _DUE.format(more=more, events=events, dialogs=dialogs, timers=timers)
+
+
+def settling(when: str, where: str, source: str = "", *, columns: str = "") -> str:
+    """A statement that sets a conversation's `due_at`; it gives `due`, whether that is now."""
+    return _SETTLE.format(due=when, where=where, source=source, columns=columns)
+
+
+def setting(names: tuple[str, ...], *, turn: str) -> str:
+    """Sets these columns, too, from a row `new`; after a `turn` the conversation is no suspect any more."""
+    return _TRIED.format(turn=turn) + "".join(f", {name} = new.{name}" for name in names)

@@ -22,7 +22,7 @@ import asyncpg
 from app.conversation.backoff import backoff
 from app.conversation.draft import DOUBT_AFTER
 from app.conversation.handover.late import obsolete
-from app.conversation.owned import Owned, settling_unless
+from app.conversation.owned import Owned, due, settling
 from app.conversation.pauses import Pauses
 from app.conversation.state import ConversationState
 from app.conversation.store import insert_rows
@@ -55,17 +55,19 @@ WHERE delivery_id = $1 AND number = $2 AND finished_at IS NULL
 
 # What has ended stays so: an echo may end the doubt while 8x8 is being asked.
 
-#: The usual case in one round trip: a delivery was sent, what is the next one? Where there is none, the
-#: conversation's `due_at` is set too.
-_SENT_AND_NEXT = """
-WITH sent AS (
+#: That delivery $2 was sent by its attempt $3, at $4 with status $5: two parts of a WITH.
+SENT = """sent AS (
     UPDATE delivery SET status = 'sent', sent_at = COALESCE(sent_at, $4), ended_at = $4,
         next_attempt_at = NULL
-    WHERE id = $2
+    WHERE id = $2{condition}
 ), attempt AS (
     UPDATE delivery_attempt SET finished_at = $4, outcome = 'sent', status_code = $5
-    WHERE delivery_id = $2 AND number = $3 AND finished_at IS NULL
-), next AS MATERIALIZED (
+    WHERE delivery_id = $2 AND number = $3 AND finished_at IS NULL{condition}
+)"""
+
+#: A delivery of several was sent: what is the next one? Where there is none, `due_at` is set too.
+_SENT_AND_NEXT = """
+WITH {sent}, next AS MATERIALIZED (
     SELECT id, kind, content, status, attempts, readings, expires_at, next_attempt_at, in_doubt_since
     FROM delivery
     WHERE conversation_id = $1 AND status IN ('waiting', 'sending', 'in_doubt') AND id <> $2
@@ -74,7 +76,10 @@ WITH sent AS (
     {settling}
 )
 SELECT next.*, settled.due FROM (SELECT) one LEFT JOIN next ON true LEFT JOIN settled ON true
-""".format(settling=settling_unless("SELECT FROM next"))  # noqa: S608 - constants only
+""".format(  # noqa: S608 - constants only
+    sent=SENT.format(condition=""),
+    settling=settling(due(), "c.id = $1 AND NOT EXISTS (SELECT FROM next)"),
+)
 
 _FOUND = """
 UPDATE delivery SET status = 'sent', sent_at = COALESCE(sent_at, $2), ended_at = $2, next_attempt_at = NULL,

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat
 from app.conversation import at_once, owned
+from app.conversation.changes import Changes
 from app.conversation.driver import Bot
 from app.conversation.outbox import Outbox
 from app.conversation.services import PlainHost
@@ -212,6 +213,16 @@ async def test_whoever_has_lost_the_conversation_writes_nothing(engine: AsyncEng
         await handled(play)
     assert await play.rows(counts) == before
     assert await play.value("SELECT count(*) FROM event WHERE processed_at IS NULL") == 1
+
+
+async def test_where_nothing_is_to_be_written_what_is_left_to_do_is_looked_at(engine: AsyncEngine) -> None:
+    play = await begun(engine, answers)
+    await play.says("second")
+    state = await play.claim()
+    assert state is not None
+    state.due = False
+    assert await at_once.write_at_once(engine, state, Changes(), [], turn=True)
+    assert state.due, "the second waits"
 
 
 async def test_while_something_is_open_nothing_is_sent_before_it(engine: AsyncEngine, ways: Ways) -> None:
