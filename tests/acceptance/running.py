@@ -50,6 +50,19 @@ def eventually(condition: Callable[[], Value], *, within: float, what: str = "it
         time.sleep(0.05)
 
 
+class Patient(httpx.HTTPTransport):
+    """Asks a Prefect server again that has no time (503): on SQLite it says so while others write."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        deadline = time.monotonic() + 60
+        while True:
+            response = super().handle_request(request)
+            if response.status_code != 503 or time.monotonic() > deadline:
+                return response
+            response.close()
+            time.sleep(0.2)
+
+
 @dataclass
 class Parley:
     """One `parley up`: where its parts are, its processes and its logs."""
@@ -98,6 +111,10 @@ class Parley:
     def prefect_url(self) -> str:
         """The Prefect server's API."""
         return f"http://127.0.0.1:{self.variables['PARLEY_PREFECT_PORT']}/api"
+
+    def prefect(self) -> httpx.Client:
+        """A client of the Prefect server's API that waits while the server is busy."""
+        return httpx.Client(base_url=self.prefect_url, timeout=30, transport=Patient())
 
     @property
     def database_url(self) -> str:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
-import httpx
 import psutil
 
 from app.database.engine import connect
@@ -204,7 +203,7 @@ class Stage:
         self.signals = Path(parley.variables["PARLEY_TEST_SIGNALS"])
         self.sandbox = SandboxClient(parley.sandbox_url)
         self.database = Database(parley.database_url)
-        self.prefect = httpx.Client(base_url=parley.prefect_url, timeout=30, trust_env=False)
+        self.prefect = parley.prefect()
 
     def talk(self, endpoint: str, *, announce: bool = False, **start: Any) -> Talk:
         """A new conversation of that endpoint's tenant."""

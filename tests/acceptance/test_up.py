@@ -72,24 +72,20 @@ def test_a_part_that_is_killed_is_started_again_within_five_seconds(parley: Parl
 
 
 def test_scheduled_flows_are_deployed_and_run(parley: Parley) -> None:
-    with httpx.Client(base_url=parley.prefect_url, timeout=30) as prefect:
+    with parley.prefect() as prefect:
 
         def deployments() -> dict[str, str]:
             found = prefect.post("/deployments/filter", json={}).json()
             return {each["name"]: each["id"] for each in found}
 
         eventually(lambda: {"sweep", "redrive"} <= set(deployments()), within=120, what="deployments")
-        runs: list[str] = []
 
-        def start(name: str, parameters: dict[str, str]) -> bool:
-            """Start a run; a server on SQLite answers 503 while it is busy, and is asked again."""
+        def start(name: str, parameters: dict[str, str]) -> str:
             path = f"/deployments/{deployments()[name]}/create_flow_run"
             made = prefect.post(path, json={"state": {"type": "SCHEDULED"}, "parameters": parameters})
-            runs.append(made.raise_for_status().json()["id"])
-            return True
+            return str(made.raise_for_status().json()["id"])
 
-        eventually(lambda: start("sweep", {}), within=60, what="a run of sweep")
-        eventually(lambda: start("redrive", {"endpoint": "echo"}), within=60, what="a run of redrive")
+        runs = [start("sweep", {}), start("redrive", {"endpoint": "echo"})]
 
         def states() -> list[str]:
             return [prefect.get(f"/flow_runs/{run}").json()["state"]["type"] for run in runs]

@@ -246,9 +246,12 @@ def test_addresses_in_markdown_stay_as_they_are() -> None:
 )
 def test_no_markdown_takes_long(piece: str) -> None:
     text = piece * (10_000 // len(piece))
-    begun = time.process_time()
-    deliverables({"type": "markdown", "text": text}, "WhatsApp")
-    assert time.process_time() - begun < 0.3
+    taken = []
+    for _ in range(3):  # the garbage of all tests before may be collected within one of them
+        begun = time.process_time()
+        deliverables({"type": "markdown", "text": text}, "WhatsApp")
+        taken.append(time.process_time() - begun)
+    assert min(taken) < 0.3
 
 
 def test_an_e_mail_is_one() -> None:

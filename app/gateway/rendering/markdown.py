@@ -27,6 +27,7 @@ _ESCAPED = re.compile(r"\\([\\`*_{}\[\]()#+.!~>-])")
 
 #: Stand for what must not be changed any more, and for WhatsApp's bold until italics are done.
 _HELD, _STRONG = "\ue000", "\ue001"
+_HELD_AT = re.compile(rf"{_HELD}(\d+){_HELD}")
 
 
 def plain(text: str) -> str:
@@ -42,8 +43,11 @@ def whatsapp(text: str) -> str:
 def _change(text: str, *, bold: str, italic: str, struck: str, code: str, fence: str) -> str:
     held: list[str] = []
 
+    def released(text: str) -> str:
+        return _HELD_AT.sub(lambda match: held[int(match[1])], text)
+
     def hold(kept: str) -> str:
-        held.append(kept)
+        held.append(released(kept))  # a link's name may hold code
         return f"{_HELD}{len(held) - 1}{_HELD}"
 
     text = text.replace(_HELD, "").replace(_STRONG, "")
@@ -62,9 +66,7 @@ def _change(text: str, *, bold: str, italic: str, struck: str, code: str, fence:
     text = _UNDERSCORED.sub(rf"{italic}\1{italic}", text)
     text = _STRUCK.sub(rf"{struck}\1{struck}", text)
     text = text.replace(_STRONG + _STRONG, _STRONG).replace(_STRONG, bold)
-    for number in range(len(held) - 1, -1, -1):
-        text = text.replace(f"{_HELD}{number}{_HELD}", held[number])
-    return text.strip()
+    return released(text).strip()
 
 
 def _named(name: str, url: str) -> str:
