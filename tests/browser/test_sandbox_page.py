@@ -215,6 +215,17 @@ def test_everything_can_be_done_with_the_keyboard(page: Page, bench: Bench) -> N
     expect(page.locator("#desk-text")).to_be_focused()
 
 
+def test_who_accepts_can_write_at_once_also_where_the_stream_is_late(page: Page, bench: Bench) -> None:
+    conversation = start(page, bench)
+    hand_over(bench, conversation)
+    page.route("**/agent/accept", lambda route: route.fulfill(status=200, json={}))  # nobody has accepted yet
+    page.get_by_role("button", name="Accept").click()
+    expect(page.locator("#desk-form")).to_be_visible()
+    expect(page.locator("#desk-text")).to_be_disabled()
+    bench.control(calls.accept(conversation.id, agent="agent-1"))
+    expect(page.locator("#desk-text")).to_be_focused()
+
+
 def test_on_a_phone_one_part_is_shown_at_a_time_and_nothing_sticks_out(phone: Page, bench: Bench) -> None:
     conversation = start(phone, bench)
     bench.bot_says(conversation, "A long word: " + "x" * 300)

@@ -12,6 +12,7 @@ const TYPING_PAUSE = 3000;
 const DETAILS = ["name", "email", "phone", "company", "caseId", "language", "userId"];
 let typing = null;
 let shown = null; // the conversation the list is of
+let accepted = null; // the conversation whose text gets the focus once the stream tells that it is the agent's
 let toEnd;
 let draft;
 
@@ -79,8 +80,8 @@ function waitingItem(one) {
   const accept = () =>
     attempt(async () => {
       await post(of(one.id, "/agent/accept"), { agent: agent() });
+      accepted = one.id;
       await select("desk", one.id);
-      byId("desk-text").focus();
     });
   return entry(one, one.channel, () =>
     el("button", { type: "button", class: "primary small", text: "Accept", on: { click: accept } }),
@@ -97,6 +98,10 @@ function showChat() {
     byId("desk-form").hidden = byId("transfer").hidden = !one;
     for (const control of byId("transfer").elements) control.disabled = !mine;
   });
+  if (mine && one.id === accepted) {
+    accepted = null;
+    byId("desk-text").focus();
+  }
   options(
     byId("transfer-queue"),
     Object.entries(tenant?.queues ?? {}).map(([id, name]) => [id, `${name} (${id})`]),
