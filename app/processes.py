@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import logging
 import os
 import pwd
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 _LINUX = sys.platform == "linux"
@@ -100,6 +102,21 @@ def keep_out_of_collections() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def import_late(name: str) -> ModuleType:
+    """Import a big module while the process serves already; for a thread.
+
+    Collections are put off meanwhile (what is imported stays, and they would look at it again and again), and
+    leave it out from then on.
+    """
+    gc.disable()
+    try:
+        module = importlib.import_module(name)
+        gc.freeze()
+        return module
+    finally:
+        gc.enable()
 
 
 def end_process(code: int) -> NoReturn:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Iterator
-from contextvars import copy_context
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from app.conversation.services import Host
 from app.worker import claims
 from app.worker.runs import Job
-from flows import conversation, runs
-from flows.runs import Pace, PrefectRun, PrefectRuns
+from flows import runs
+from flows.run import Pace, PrefectRun
+from flows.runs import PrefectRuns
 
 
 async def waited(run: PrefectRun, within: float) -> float:
@@ -53,25 +55,22 @@ async def test_runs_that_open_quickly_again_are_waited_for_again() -> None:
 
 
 @pytest.fixture
-def slow_prefect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrefectRuns]:
+async def slow_prefect(tmp_path: Path) -> PrefectRuns:
     """Runs whose end Prefect never takes."""
 
-    async def run_flow(flow: object, *, parameters: dict[str, Any], **_: object) -> None:
-        source: PrefectRun = conversation._work[parameters["inbox"]]
-        while (job := await source.next()) is not None:
-            assert job.take() and isinstance(job, Job)
-            await job.execute()
-        await asyncio.Event().wait()
+    class Slow:
+        async def create(self, run: PrefectRun) -> object:
+            return SimpleNamespace(id=uuid4())
 
-    async def create(run: PrefectRun) -> object:
-        return SimpleNamespace(id=uuid4())
+        async def run(self, source: PrefectRun, flow_run: object) -> None:
+            while (job := await source.next()) is not None:
+                assert job.take() and isinstance(job, Job)
+                await job.execute()
+            await asyncio.Event().wait()
 
-    monkeypatch.setattr(runs, "run_flow_async", run_flow)
     made = PrefectRuns(tmp_path)
-    monkeypatch.setattr(made, "_create", create)
-    monkeypatch.setattr(made, "_context", copy_context(), raising=False)
-    monkeypatch.setattr(made, "_flow", None, raising=False)
-    yield made
+    made._ready(Slow())  # type: ignore[arg-type]  # what is used of it
+    return made
 
 
 def opened(made: PrefectRuns) -> PrefectRun:
@@ -103,6 +102,76 @@ async def test_a_run_that_is_cut_off_in_a_turn_has_crashed(slow_prefect: Prefect
     await slow_prefect.stop(within=1.2)
     assert (run.ended, run.final_state) == (True, "Crashed")
     await asyncio.gather(turn, return_exceptions=True)
+
+
+async def test_runs_are_there_before_prefect_is_and_nobody_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported, created, marked = threading.Event(), asyncio.Event(), asyncio.Event()
+    seen: list[object] = []
+
+    class Prefect:
+        async def create(self, run: PrefectRun) -> object:
+            seen.append(run.name)
+            created.set()
+            return SimpleNamespace(id=uuid4())
+
+        async def run(self, source: PrefectRun, flow_run: object) -> None:
+            while await source.next() is not None:
+                raise AssertionError("nothing is asked of it")
+
+        async def running(self, tags: list[str], before: datetime) -> set[UUID]:
+            return set()
+
+        async def mark_crashed(self, flow_run: UUID) -> None:
+            seen.append(flow_run)
+            marked.set()
+
+    @asynccontextmanager
+    async def entered(folder: Path) -> AsyncIterator[Prefect]:
+        yield Prefect()
+        seen.append("left")
+
+    def import_late(name: str) -> object:
+        assert imported.wait(10)
+        return SimpleNamespace(entered=entered)
+
+    monkeypatch.setattr(runs, "import_late", import_late)
+    made = PrefectRuns(tmp_path)
+    await made.start()
+    dead = uuid4()
+    made.taken_over(endpoint="support", conversation="ID-0", left=[dead])
+    run = opened(made)
+    assert await waited(run, 5) < 2 and not await run.opened(5)
+    await asyncio.sleep(0.1)
+    imported.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(created.wait(), marked.wait())
+    assert await run.opened(5)
+    assert set(seen) == {dead, "support · ID-0 · 1.1"}
+    # The next one is waited for: how long the import took says nothing of Prefect's pace.
+    assert 0.05 <= await waited(PrefectRun("next", [], 1, made._pace), 0.05) < 2
+    await made.stop(within=2)
+    assert seen[-1] == "left"
+
+
+async def test_where_prefect_can_not_be_imported_turns_go_on_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def import_late(name: str) -> object:
+        raise ImportError(name)
+
+    monkeypatch.setattr(runs, "import_late", import_late)
+    made = PrefectRuns(tmp_path)
+    with capture_logs() as logged:
+        await made.start()
+        run = opened(made)
+        async with asyncio.timeout(5):
+            await run.wait_closed()
+    assert run.final_state == "Failed" and not await run.opened(1)
+    assert made.open(endpoint="support", conversation="ID-1", bot="bots:bot", session=1, number=1) is None
+    assert [each["event"] for each in logged if each["log_level"] == "error"] == ["prefect_not_usable"]
+    await made.stop(within=1)
 
 
 async def test_a_worker_that_stops_ends_the_runs_of_what_it_gave_back(engine: AsyncEngine) -> None:
