@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-#: Of the acceptance tests, those that share no `parley up` with the others.
-ALONE = ("test_files.py", "test_sandbox_process", "test_up")
+from tests.groups import group_of
 
-#: Those that kill and stop its parts: they share one of their own, beside that of the others.
-HARSH = ("test_kills", "test_poison", "test_reloads", "test_workers")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A `parley up` that tests shared ends with them, so that it takes nothing from the others."""
+    if (shared := sys.modules.get("tests.acceptance.shared")) is not None:
+        shared.leave(item.nodeid)
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +27,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Tests of a file run in one process, and so do those that share a `parley up`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::", 1)[0]
-        if "acceptance/" in file and not any(name in file for name in ALONE):
-            return "harsh" if any(name in file for name in HARSH) else "acceptance"
-        return file
+        return group_of(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)  # absent with -p no:xdist

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -83,6 +84,19 @@ async def http_answers(host: str, port: int, path: str, *, within: float = 2.0) 
     except (OSError, TimeoutError):
         return False
     return status.split(b" ")[1:2] == [b"200"]
+
+
+async def accepts(url: str, *, within: float = 2.0) -> bool:
+    """Whether the server of an http(s) URL takes connections."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(within):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 def reachable(host: str) -> str:

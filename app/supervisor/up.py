@@ -23,7 +23,7 @@ from app.settings import Settings
 from app.supervisor import parts
 from app.supervisor.deploying import deploy
 from app.supervisor.part import Part
-from app.supervisor.ports import Port, check_ports, free_port, reachable
+from app.supervisor.ports import Port, accepts, check_ports, free_port, reachable
 from app.supervisor.supervisor import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -115,7 +115,9 @@ class Up:
 
     async def _deploy(self, environment: dict[str, str]) -> None:
         async def pool_is_there() -> bool:
-            return not self.own_prefect or await parts.pool_is_there(self.settings)
+            if self.own_prefect:
+                return await parts.pool_is_there(self.settings)
+            return await accepts(prefect_api_url(self.settings))
 
         await deploy(lambda: parts.deploy(self.settings, environment), pool_is_there)
 

@@ -27,9 +27,15 @@ def _set(closed: asyncio.Event, connection: object) -> None:
 
 
 async def listen(
-    url: str, told: Callable[[list[int]], None], modes_changed: Callable[[], None] = lambda: None
+    url: str,
+    told: Callable[[list[int]], None],
+    modes_changed: Callable[[], None] = lambda: None,
+    begun: Callable[[], None] = lambda: None,
 ) -> None:
-    """Call `told` with the ids of each notification, for ever; reconnects by itself."""
+    """Call `told` with the ids of each notification, for ever; reconnects by itself.
+
+    `begun` is called whenever it has begun to listen: of what was told before, it knows nothing.
+    """
     pause = 0.1
     while True:
         try:
@@ -44,6 +50,7 @@ async def listen(
             connection.add_termination_listener(functools.partial(_set, closed))
             await connection.add_listener(DUE_CHANNEL, lambda *told_of: told(ids_of(str(told_of[3]))))
             await connection.add_listener(MODES_CHANNEL, lambda *_: modes_changed())
+            begun()
             pause = 0.1
             await listening(connection, closed)
             log.warning("listen_lost")

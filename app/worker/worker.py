@@ -61,6 +61,8 @@ class Worker:
         self._look = asyncio.Event()
         self._stopping = asyncio.Event()
         self._modes_changed = asyncio.Event()
+        self._untold = asyncio.Event()
+        """Set when notifications may have been missed."""
         self._context = contextvars.copy_context()
 
     @property
@@ -89,10 +91,10 @@ class Worker:
         await self._refresh_modes()
         await self._runs.start()
         self._context = contextvars.copy_context()
-        listening = listen(self._url, self._told, self._modes_changed.set)
-        background = [asyncio.create_task(work) for work in (listening, self._follow_modes())]
+        listening = listen(self._url, self._told, self._modes_changed.set, self._untold.set)
+        sweeping = self._every(self._settings.sweep, self._sweep, sooner=self._untold)
+        background = [asyncio.create_task(work) for work in (listening, sweeping, self._follow_modes())]
         repeated: list[tuple[float, Callable[[], object]]] = [
-            (self._settings.sweep, self._sweep),
             (self._settings.lease / 3, self._renew),
             (5.0, self._services.pauses.refresh),
             (EVERY, Tidy(self._services).run),
@@ -186,9 +188,12 @@ class Worker:
     async def _sweep(self) -> None:
         """What no notification told of: the own conversations that are due, and those that are nobody's.
 
+        At once when it has begun to listen: at the start, and when the connection had broken.
+
         The own are woken one after the other: most have only echoes to note, and all at once they would
         hold up every reply of that moment.
         """
+        self._untold.clear()
         self._look.set()
         async with self._services.engine.connect() as connection:
             due = await claims.own_due(connection, self._id)

@@ -1,4 +1,4 @@
-"""One `parley up` that all acceptance tests share, with the sandbox as 8x8."""
+"""A `parley up` that acceptance tests share, and one of their own, with the sandbox as 8x8."""
 
 from __future__ import annotations
 
@@ -7,47 +7,36 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance import shared
 from tests.acceptance.running import Parley
-from tests.acceptance.stage import Stage, write_endpoints
-from tests.scratch import scratch
-
-#: Shorter than in production, so that what has to wait for them is tested in seconds. (seconds)
-SHORT = {"PARLEY_LEASE": "4", "PARLEY_STUCK_AFTER": "3", "PARLEY_LINGER": "8"}
+from tests.acceptance.stage import Stage
 
 #: Of a failed test's log.
 SHOWN = 40_000
 
-_shared: list[Parley] = []
-_logged: dict[str, int] = {}
+_logged: dict[tuple[str, str], int] = {}
 
 
-@pytest.fixture(scope="session")
-def parley() -> Iterator[Parley]:
-    """A `parley up` that all tests share. They may kill its parts, but leave it running and answering."""
-    with scratch("parley") as folder:
-        yield from _running(folder)
+@pytest.fixture(scope="module")
+def parley(request: pytest.FixtureRequest) -> Parley:
+    """A `parley up` that tests of several files share. They may kill its parts, but leave it answering."""
+    return shared.shared(request.node.nodeid)
 
 
-def _running(folder: Path) -> Iterator[Parley]:
-    (folder / "signals").mkdir()
-    shared = Parley(folder, {**SHORT, "PARLEY_TEST_SIGNALS": str(folder / "signals")})
-    endpoints = write_endpoints(folder, shared.variables["PARLEY_SANDBOX_PORT"])
-    shared.variables["PARLEY_ENDPOINTS"] = str(endpoints)
-    shared.start()
-    _shared.append(shared)
-    try:
-        shared.wait_until_ready()
-        yield shared
-    finally:
-        shared.kill_everything()
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stage(parley: Parley) -> Iterator[Stage]:
     """The shared `parley up` with what tests need to talk to its bots and to look inside."""
     stage = Stage(parley)
     yield stage
     stage.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stopped() -> Iterator[None]:
+    """Nothing is left running."""
+    yield
+    for kind in list(shared.running):
+        shared.stop(kind)
 
 
 @pytest.fixture
@@ -68,8 +57,8 @@ def own_parley(tmp_path: Path) -> Iterator[Callable[..., Parley]]:
 @pytest.fixture(autouse=True)
 def _log_position(request: pytest.FixtureRequest) -> None:
     """Where the shared log stood as the test began."""
-    for shared in _shared:
-        _logged[request.node.nodeid] = len(shared.errors.encode())
+    for kind, parley in shared.running.items():
+        _logged[request.node.nodeid, kind] = len(parley.errors.encode())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,7 +66,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """A failed test's report has what Parley logged meanwhile."""
     report = yield
     if report.failed:  # type: ignore[attr-defined]  # a wrapper's result is typed by nobody
-        for shared in _shared:
-            logged = shared.logged_since(_logged.get(item.nodeid, 0))
+        for kind, parley in shared.running.items():
+            logged = parley.logged_since(_logged.get((item.nodeid, kind), 0))
             report.sections.append(("what Parley logged meanwhile", logged[-SHOWN:]))  # type: ignore[attr-defined]
     return report

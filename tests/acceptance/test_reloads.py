@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.acceptance.running import Parley, eventually
+from tests.acceptance.running import NO_PREFECT, Parley, eventually
 from tests.acceptance.stage import Stage, write_endpoints
 
 pytestmark = pytest.mark.timeout(240)
@@ -20,7 +20,7 @@ PARTS = {"receiver", "worker", "sandbox"}
 def test_receiver_worker_and_sandbox_follow_by_signal_and_by_command(
     own_parley: Callable[..., Parley],
 ) -> None:
-    parley = own_parley()
+    parley = own_parley(**NO_PREFECT)
     parley.variables["PARLEY_TEST_SIGNALS"] = str(parley.folder)
     file = write_endpoints(parley.folder, parley.variables["PARLEY_SANDBOX_PORT"])
     parley.variables["PARLEY_ENDPOINTS"] = str(file)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.running import Parley
+from tests.acceptance.running import NO_PREFECT, Parley
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -29,7 +29,7 @@ def test_the_two_lines_of_ci(tmp_path: Path) -> None:
     scenario.write_text(
         "endpoint: echo\npatience: 1.5\nsteps: [{user: Good morning}, {bot: 'You said: Good morning'}]\n"
     )
-    parley = Parley(tmp_path / "up")
+    parley = Parley(tmp_path / "up", NO_PREFECT)
     try:
         parley.start()
         done = parley.run("sandbox", "play", "--wait", "110", str(scenario))

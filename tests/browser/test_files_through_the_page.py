@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.acceptance.running import Parley
+from tests.acceptance.running import NO_PREFECT, Parley
 from tests.browser.conftest import opened
 
 BOT = '''
@@ -36,7 +36,7 @@ PATIENCE_MS = 30_000
 def parley(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parley]:
     """A `parley up` with a bot that takes files and sends some."""
     folder = tmp_path_factory.mktemp("files-on-the-page")
-    running = Parley(folder, {"PARLEY_ENDPOINTS": str(folder / "endpoints.yaml")})
+    running = Parley(folder, {"PARLEY_ENDPOINTS": str(folder / "endpoints.yaml"), **NO_PREFECT})
     (folder / "page_file_bots.py").write_text(BOT)
     endpoint = {
         "name": "files",

@@ -20,7 +20,7 @@ from app.database.engine import connect
 from app.sandbox.client import AsyncSandboxClient
 from app.settings import Settings
 from app.supervisor.ports import http_answers
-from tests.acceptance.running import PARLEY, Parley
+from tests.acceptance.running import NO_PREFECT, PARLEY, Parley
 from tests.bench.stage import ENDPOINTS as BENCH
 from tests.bench.stage import Stage as BenchStage
 
@@ -161,7 +161,7 @@ def _parley(folder: Path, *, prefect: bool) -> Parley:
     shutil.copy(_BOTS, folder / "faults_bots.py")
     variables = {"PARLEY_LEASE": str(LEASE), "PARLEY_FAULTS_STEPS": str(folder / "steps.log")}
     if not prefect:
-        variables["PREFECT_API_URL"] = "http://127.0.0.1:9/api"
+        variables |= NO_PREFECT
     parley = Parley(folder, variables)
     parley.variables["PARLEY_ENDPOINTS"] = str(_endpoints(folder, parley.variables["PARLEY_SANDBOX_PORT"]))
     return parley

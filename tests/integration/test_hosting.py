@@ -47,6 +47,22 @@ async def test_a_backlog_of_one_among_many_endpoints_is_claimed_without_a_pause(
         await becomes(partial(play.value, UNCLAIMED), 0, within=15)
 
 
+async def test_what_nobody_told_of_is_found_at_the_start_and_when_listening_begins_again(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    play = scene(engine, answers)
+    [other] = with_endpoints(play, 1)
+    await many_say_hello(play, 3)
+    async with working(play, database_url, sweep=300):
+        await becomes(partial(play.value, UNHANDLED), 0)
+        await many_say_hello(play, 3, endpoint=other)
+        await play.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'parley listen' AND datname = current_database()"
+        )
+        await becomes(partial(play.value, UNHANDLED), 0)
+
+
 async def test_more_endpoints_than_places_get_them_in_turn(engine: AsyncEngine, database_url: str) -> None:
     play = scene(engine, answers)
     for name in with_endpoints(play, 30):

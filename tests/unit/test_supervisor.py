@@ -15,7 +15,7 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.supervisor.part import PAUSES, Part, Process, spawn
-from app.supervisor.ports import Port, check_ports, free_port, http_answers
+from app.supervisor.ports import Port, accepts, check_ports, free_port, http_answers
 from app.supervisor.supervisor import Supervisor
 
 
@@ -191,6 +191,8 @@ async def test_only_a_200_counts_as_an_answer() -> None:
     port = server.sockets[0].getsockname()[1]
     assert await http_answers("127.0.0.1", port, "/good")
     assert not await http_answers("127.0.0.1", port, "/bad")
+    assert await accepts(f"http://127.0.0.1:{port}/api")
     server.close()
     await server.wait_closed()
     assert not await http_answers("127.0.0.1", port, "/good")
+    assert not await accepts(f"http://127.0.0.1:{port}/api")
