@@ -34,7 +34,7 @@ page: $(PAGE_STAMP) $(CONSOLE_STAMP) ## Install the libraries that draw cards in
 azurite: $(AZURITE_STAMP) ## Install Azurite, the Azure storage that files are tested with (190 MB)
 
 test: $(STAMP) try-page try-azurite ## Run all tests, but for those that wait for minutes
-	$(BIN)/pytest -n 5 --dist loadscope --no-loadscope-reorder -m 'not slow'
+	$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder -m 'not slow'
 
 slow: $(STAMP) ## Run the tests that wait for minutes
 	$(BIN)/pytest -m slow

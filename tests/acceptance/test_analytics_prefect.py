@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.running import PARLEY, eventually
 from tests.acceptance.stage import Stage
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
 
 ENDS = ("COMPLETED", "FAILED", "CRASHED")
 

@@ -29,7 +29,7 @@ from tests.acceptance.stage import Stage, Talk
 from tests.acceptance.test_human_agents import becomes
 from tests.acceptance.test_secrets import HEX, files, update
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = [pytest.mark.timeout(280), pytest.mark.slow]
 
 BEARER = "a-bearer-token-of-a-service"
 #: What replays need while the session is open: of a handover what the agent is shown, of files the names.

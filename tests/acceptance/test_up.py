@@ -102,6 +102,7 @@ def test_nothing_is_written_to_the_users_own_folder(parley: Parley) -> None:
     assert list((parley.folder / "user").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_it_stops_within_15_seconds_and_leaves_nothing_behind(own_parley: OwnParley) -> None:
     parley = own_parley()
     parley.fresh = True
@@ -120,6 +121,7 @@ def test_it_stops_within_15_seconds_and_leaves_nothing_behind(own_parley: OwnPar
     assert parley.left_behind() == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux", reason="the kernel ends children with their parent on Linux only"
 )
