@@ -142,13 +142,13 @@ async def test_who_returns_after_retention_leaves_the_old_counts_alone(engine: A
     for words in ("hello", "thanks"):
         await play.says(words)
         await play.work()
-    await back(engine, 240)
+    await back(engine, 60)
     now = datetime.now(UTC)
-    old = now - timedelta(days=9)
+    old = now - timedelta(hours=50)
     await roll_up(engine, now=now)
     before = tuple((await play.rows(SUMS, until=old))[0])
     assert before[:6] == (1, 2, 2, 1, 1, 1)
-    await clear(engine, [Keep("support", events=7, transcripts=7, analytics=None, profiles=None, files=None)])
+    await clear(engine, [Keep("support", events=2, transcripts=2, analytics=None, profiles=None, files=None)])
     assert await play.value("SELECT count(*) FROM message") == 0
     await play.says("hello again")
     await play.work()
@@ -163,9 +163,9 @@ async def test_an_endpoint_that_keeps_things_is_counted_again_all_the_same(engin
     play = scene(engine, helper)
     await play.says("hello")
     await play.work()
-    await back(engine, 240)
+    await back(engine, 60)
     await roll_up(engine, now=datetime.now(UTC))
-    await clear(engine, [Keep("other", events=7, transcripts=7, analytics=7, profiles=7, files=7)])
+    await clear(engine, [Keep("other", events=2, transcripts=2, analytics=2, profiles=2, files=2)])
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE mark SET value = 'true' WHERE kind = 'understood'"))
         await connection.execute(text("UPDATE rollup_progress SET settled = false"))
@@ -188,21 +188,21 @@ def test_counts_are_final_once_something_that_is_counted_may_be_gone(
     assert keep_of(endpoint(**settings), 90).counts == days
 
 
-#: A session each in 690 hours; 300 of their users come back within the last five minutes.
+#: A session each in 150 hours; 80 of their users come back within the last five minutes.
 _MANY = (
     """
     INSERT INTO conversation (endpoint, external_id, created_at, sessions)
     SELECT 'support', 'c' || i, CAST(:now AS timestamptz) - interval '29 days', 1
-    FROM generate_series(1, 700) i""",
+    FROM generate_series(1, 160) i""",
     """
     INSERT INTO session (conversation_id, number, started_at, last_input_at)
     SELECT id, 1, x.at, x.at FROM conversation,
-        LATERAL (SELECT CAST(:now AS timestamptz) - (id % 690 + 5) * interval '1 hour' AS at) x""",
+        LATERAL (SELECT CAST(:now AS timestamptz) - (id % 150 + 5) * interval '1 hour' AS at) x""",
 )
 _RETURN = """
     WITH ended AS (
         UPDATE session SET ended_at = CAST(:now AS timestamptz), end_reason = 'expired'
-        WHERE conversation_id % 700 < 300 RETURNING conversation_id)
+        WHERE conversation_id % 160 < 80 RETURNING conversation_id)
     INSERT INTO session (conversation_id, number, started_at, last_input_at)
     SELECT conversation_id, 2, :now, :now FROM ended"""
 
@@ -212,14 +212,14 @@ async def test_a_look_counts_two_hours_however_many_users_return(engine: AsyncEn
     async with engine.begin() as connection:
         for statement in _MANY:
             await connection.execute(text(statement), {"now": now})
-    assert (await roll_up(engine, now=now)).hours > 600
+    assert (await roll_up(engine, now=now)).hours > 140
     async with engine.begin() as connection:
         await connection.execute(text(_RETURN), {"now": now + timedelta(minutes=1)})
     for seconds in (75, 90, 105):
         assert (await roll_up(engine, now=now + timedelta(seconds=seconds), lately=True)).hours <= 2
     assert (await roll_up(engine, now=now + timedelta(seconds=107), lately=True)).hours == 0
     later = now + timedelta(minutes=10)
-    assert (await roll_up(engine, now=later)).hours > 200
+    assert (await roll_up(engine, now=later)).hours > 60
     assert (await roll_up(engine, now=later + timedelta(minutes=1))).hours <= 3
 
 

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.analytics.hours import FINAL, HOUR, LATE
+from app.analytics import hours
+from app.analytics.hours import HOUR, LATE
 from app.analytics.measures import COUNTED
 from app.analytics.rollup import roll_up
 from app.bot import Chat
@@ -249,14 +250,17 @@ async def test_what_changes_in_a_settled_hour_is_counted_again(engine: AsyncEngi
     assert await play.value("SELECT sum(sessions) - sum(contained) FROM analytics_hours") == 2
 
 
-async def test_what_retention_deletes_stays_counted(engine: AsyncEngine) -> None:
+async def test_what_retention_deletes_stays_counted(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hours, "FINAL", timedelta(days=2))  # each hour until then is looked at
     play = await lively(engine)
     now = datetime.now(UTC)
     await roll_up(engine, now=now)
     before = await play.value("SELECT sum(sessions) FROM analytics_hours")
     async with engine.begin() as connection:
         await connection.execute(text("DELETE FROM conversation"))
-    await roll_up(engine, now=now + FINAL + timedelta(hours=2))
+    await roll_up(engine, now=now + timedelta(days=2, hours=2))
     assert await play.value("SELECT sum(sessions) FROM analytics_hours") == before == 4
 
 
