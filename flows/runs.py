@@ -8,11 +8,14 @@ them.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import structlog
@@ -62,21 +65,28 @@ class PrefectRuns:
     async def _connect(self) -> None:
         """Keep the clients entered until the stop."""
         try:
-            module = await asyncio.to_thread(import_late, "flows.client")
-            async with module.entered(self._folder) as client:
-                self._ready(client)
-                await self._stopping.wait()
+            module = await _imported("flows.client")
         except Exception as error:
-            if self._client.done():
-                log.warning("prefect_client_not_closed", error=type(error).__name__)
-                return
             log.error("prefect_not_usable", error=type(error).__name__, exc_info=True)
             self._rest_until = float("inf")
             self._client.set_exception(error)
             self._client.exception()  # whether anybody waits for it or not
+            return
+        while not self._stopping.is_set():
+            try:
+                async with module.entered(self._folder) as client:
+                    self._ready(client)
+                    await self._stopping.wait()
+            except Exception as error:
+                if self._client.done():
+                    log.warning("prefect_client_not_closed", error=type(error).__name__)
+                    return
+                log.warning("prefect_not_entered", error=type(error).__name__, again_in=REST_AFTER_FAILURE)
+                self._rest_until = float("inf")  # what is open by now waits, and nothing more
+                await asyncio.sleep(REST_AFTER_FAILURE)
 
     def _ready(self, client: Client) -> None:
-        self._pace.last = 0.0
+        self._pace.last = self._rest_until = 0.0
         self._client.set_result(client)
 
     async def _prefect(self) -> Client:
@@ -89,13 +99,15 @@ class PrefectRuns:
         telling.flush()
         for run in self._runs:
             run.close()
-        await _ended(self._runs.values(), deadline - 1.0)
+        if self._client.done():  # without Prefect none of them has begun
+            await _ended(self._runs.values(), deadline - 1.0)
         for task in (*self._runs.values(), *self._background):
             task.cancel()
         await _ended((*self._runs.values(), *self._background), deadline - 0.5)
         self._stopping.set()
         if self._connected is not None:
-            await _ended([self._connected], deadline)
+            if self._client.done():
+                await _ended([self._connected], deadline)
             if self._connected.cancel() and self._client.done():
                 log.warning("prefect_client_not_closed", error="TimeoutError")
 
@@ -190,6 +202,32 @@ class PrefectRuns:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+async def _imported(name: str) -> Any:
+    """A big module, imported in a thread that no end waits for."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[ModuleType] = loop.create_future()
+
+    def settle(module: ModuleType | None, error: Exception | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(cast(ModuleType, module))
+
+    def work() -> None:
+        module, failure = None, None
+        try:
+            module = import_late(name)
+        except Exception as error:
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, module, failure)
+
+    threading.Thread(target=work, name="import", daemon=True).start()
+    return await done
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]], deadline: float) -> None:

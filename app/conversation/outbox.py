@@ -76,6 +76,8 @@ class Outbox:
         self._state = state
         self._lock = asyncio.Lock()
         self._again = False
+        self._handed = 0
+        """How many wait to send what they have taken."""
         self.host: Host | None = None
         """Shows an assignment to ops, while a turn is under way."""
         self.what = "delivery"
@@ -95,14 +97,17 @@ class Outbox:
         if self._lock.locked() and head is None:
             self._again = True
             return
+        self._handed += head is not None
         async with self._lock:
             if head is None:
                 head = await self._take()
+            else:
+                self._handed -= 1
             while True:
                 while isinstance(head, Sending | Reading):
                     head = await self._work(head)
                 self.later = head.at if isinstance(head, Later) else None
-                if not self._again:
+                if not self._again or self._handed:  # who waits looks again; it would find theirs begun
                     return
                 self._again = False
                 head = await self._take()

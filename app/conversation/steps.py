@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from app.conversation.journal import Entry
 from app.conversation.needs import StepCall
@@ -14,7 +14,7 @@ from app.sensitive import masked_text
 
 async def run_steps(
     calls: Sequence[StepCall], host: Host, services: Services, endpoint: str
-) -> AsyncIterator[tuple[Entry, bool]]:
+) -> AsyncGenerator[tuple[Entry, bool], None]:
     """Run steps at once; each result's journal entry as it comes, and whether it is the last.
 
     A step that fails is a result too: nothing is raised but what ends the turn.

@@ -340,20 +340,19 @@ class Turns:
             draft.dialog_status("running")
             await self._commit(draft)
             self._think(produced)
+            draft = self._draft()
+            results = run_steps(need.calls, host, self._services, self._endpoint.name)
             try:
-                async with asyncio.timeout_at(deadline):
-                    results = run_steps(need.calls, host, self._services, self._endpoint.name)
-                    draft = self._draft()
-                    async for entry, last in results:
-                        draft.now = entry.at
-                        draft.journal(entry)
-                        driver.feed(entry)
-                        if not last:
-                            await self._commit(draft)
-                            draft = self._draft()
-                self._overtaken |= human_comes(
-                    self._state, await waiting_events(self._services.engine, self._state.id)
-                )
+                last = False
+                while not last:
+                    async with asyncio.timeout_at(deadline):
+                        entry, last = await anext(results)
+                    draft.now = entry.at
+                    draft.journal(entry)
+                    driver.feed(entry)
+                    if not last:
+                        await self._commit(draft)
+                        draft = self._draft()
             except TimeoutError:
                 said = await self._transforming.outputs([], None)
                 await self._services.ids.reserve(said=said.count)
@@ -362,6 +361,11 @@ class Turns:
                 dialogs.rest(draft, Failed(TurnTimedOut(), "turn_timeout"))
                 await self._commit(draft, turn=True)
                 return
+            finally:
+                await results.aclose()
+            self._overtaken |= human_comes(
+                self._state, await waiting_events(self._services.engine, self._state.id)
+            )
 
     async def _advance(self, driver: Driver, deadline: float, host: Host) -> Need:
         """What the bot needs next; files that it reads are read on the way, those it says are kept."""

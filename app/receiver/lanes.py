@@ -82,7 +82,9 @@ class Lanes:
         except Unavailable as refusal:
             pending.settle(refusal)
         except asyncpg.LockNotAvailableError:
-            self._apart[key] = asyncio.get_running_loop().time() + self._seconds
+            now = asyncio.get_running_loop().time()
+            self._apart = {other: until for other, until in self._apart.items() if until > now}
+            self._apart[key] = now + self._seconds
             pending.settle(Unavailable("its conversation is busy"))
         except Exception as error:
             log.error("event_not_stored", endpoint=pending.arrival.endpoint, error=_name(error))

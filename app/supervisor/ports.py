@@ -88,12 +88,12 @@ async def http_answers(host: str, port: int, path: str, *, within: float = 2.0) 
 
 async def accepts(url: str, *, within: float = 2.0) -> bool:
     """Whether the server of an http(s) URL takes connections."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
         async with asyncio.timeout(within):
             _, writer = await asyncio.open_connection(parts.hostname, port)
-    except (OSError, TimeoutError):
+    except (OSError, ValueError):  # of what is no URL, or no name of a host
         return False
     writer.close()
     return True

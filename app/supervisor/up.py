@@ -119,7 +119,10 @@ class Up:
                 return await parts.pool_is_there(self.settings)
             return await accepts(prefect_api_url(self.settings))
 
-        await deploy(lambda: parts.deploy(self.settings, environment), pool_is_there)
+        try:
+            await deploy(lambda: parts.deploy(self.settings, environment), pool_is_there)
+        except Exception as error:
+            log.error("flows_not_deployed", error=type(error).__name__, exc_info=True)
 
     async def _database(self, supervisor: Supervisor) -> str:
         """The database, running and with this version's tables."""

@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.bot import Chat
+from app.bot import Chat, call
+from app.conversation import turn
+from app.conversation.commit import commit
+from app.conversation.draft import Draft
+from app.conversation.sending import Sending
+from app.conversation.services import Services
 from tests.integration.scene import scene
 
 let_go = threading.Event()
@@ -47,3 +53,26 @@ async def test_a_step_that_never_ends_costs_the_turn_and_nothing_else(engine: As
         assert await play.value("SELECT deaths FROM conversation") == 0
     finally:
         let_go.set()
+
+
+async def test_what_a_step_gave_is_kept_however_long_storing_it_takes(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn's time is over while the first of two results is being stored."""
+
+    async def bot(chat: Chat) -> None:
+        await chat.steps(call(len, chat.message.text), waits_for_ever)
+
+    async def slowly(services: Services, draft: Draft, *, turn: bool) -> Sending | None:
+        if any(entry["kind"] == "result" for entry in draft.changes.journal):
+            await asyncio.sleep(0.5)
+        return await commit(services, draft, turn=turn)
+
+    play = scene(engine, bot, turn_timeout=0.4)
+    monkeypatch.setattr(turn, "commit", slowly)
+    await play.says("hello")
+    await play.work()
+    entries = await play.rows("SELECT position, kind FROM journal ORDER BY position")
+    assert [entry.position for entry in entries] == list(range(len(entries)))
+    assert "result" in {entry.kind for entry in entries}
+    assert await play.value("SELECT count(*) FROM dialog WHERE error LIKE 'TurnTimedOut%'") == 1

@@ -174,6 +174,61 @@ async def test_where_prefect_can_not_be_imported_turns_go_on_and_it_is_said(
     await made.stop(within=1)
 
 
+async def test_where_prefect_can_not_be_entered_it_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    class Prefect:
+        async def create(self, run: PrefectRun) -> object:
+            return SimpleNamespace(id=uuid4())
+
+        async def run(self, source: PrefectRun, flow_run: object) -> None:
+            assert await source.next() is None
+
+    @asynccontextmanager
+    async def entered(folder: Path) -> AsyncIterator[Prefect]:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise RuntimeError("Failed to reach API")
+        yield Prefect()
+
+    monkeypatch.setattr(runs, "REST_AFTER_FAILURE", 0.3)
+    monkeypatch.setattr(runs, "import_late", lambda name: SimpleNamespace(entered=entered))
+    made = PrefectRuns(tmp_path)
+    await made.start()
+    early = opened(made)
+    async with asyncio.timeout(10):
+        while (
+            late := made.open(endpoint="support", conversation="ID-1", bot="b:b", session=1, number=1)
+        ) is not None and tries < 2:
+            late.close()
+            await asyncio.sleep(0.01)
+        await made._prefect()
+    assert tries == 2
+    early.close()
+    run = opened(made)
+    run.close()
+    async with asyncio.timeout(5):
+        await asyncio.gather(early.wait_closed(), run.wait_closed())
+    assert (early.final_state, run.final_state) == ("Completed", "Completed")
+    await made.stop(within=2)
+
+
+async def test_a_stop_does_not_wait_for_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = threading.Event()
+    monkeypatch.setattr(runs, "import_late", lambda name: imported.wait(30))
+    made = PrefectRuns(tmp_path)
+    await made.start()
+    run = opened(made)
+    began = time.monotonic()
+    await made.stop(within=20)
+    assert time.monotonic() - began < 5
+    assert run.ended
+    imported.set()
+
+
 async def test_a_worker_that_stops_ends_the_runs_of_what_it_gave_back(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         worker = await claims.register(connection, host="h", pid=1, started=0.0, lease=timedelta(seconds=15))

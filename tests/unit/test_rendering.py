@@ -242,16 +242,38 @@ def test_addresses_in_markdown_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["[", "[a](", "![", "**a", "__a", "_a", "~~a", "`a", "# ", "> ", "- ", "* ", "\\*", "https://"]
+    "piece",
+    ["[", "[a](", "![", "**a", "__a", "_a", "~~a", "`a", "# ", "> ", "- ", "* ", "\\*", "https://"],
+)
+def test_no_markdown_that_is_never_closed_takes_long(piece: str) -> None:
+    takes_no_time(piece * (10_000 // len(piece)))
+
+
+@pytest.mark.parametrize(
+    "piece", ["**a ", "__a ", "~~a ", "```x\n", "```\n", "# x\n", "- - ", "_a _", "*a *"]
 )
 def test_no_markdown_takes_long(piece: str) -> None:
-    text = piece * (10_000 // len(piece))
+    takes_no_time(piece * (10_000 // len(piece)))
+
+
+@pytest.mark.parametrize("sign", [" ", "#", "\t", "\u00a0", "*", "_", "~", "`", "-", ">", "[", "("])
+@pytest.mark.parametrize("start", ["# x", "- ", "> ", "**a", "~~a", "```", "[a](", "https://x"])
+def test_no_markdown_with_a_long_middle_takes_long(start: str, sign: str) -> None:
+    takes_no_time(start + sign * 9_990 + "y")
+
+
+def takes_no_time(text: str) -> None:
     taken = []
     for _ in range(3):  # the garbage of all tests before may be collected within one of them
         begun = time.process_time()
         deliverables({"type": "markdown", "text": text}, "WhatsApp")
         taken.append(time.process_time() - begun)
     assert min(taken) < 0.3
+
+
+def test_a_heading_loses_the_marks_that_close_it_and_no_others() -> None:
+    for text, wanted in (("# Title ##", "Title"), ("## C#", "C#"), ("# C# #  ", "C#"), ("# ##", "##")):
+        assert rendered({"type": "markdown", "text": text}, "SMS")[0]["text"] == wanted
 
 
 def test_an_e_mail_is_one() -> None:

@@ -196,3 +196,5 @@ async def test_only_a_200_counts_as_an_answer() -> None:
     await server.wait_closed()
     assert not await http_answers("127.0.0.1", port, "/good")
     assert not await accepts(f"http://127.0.0.1:{port}/api")
+    for mistake in ("http://h:port/api", "http://a..b/api", "nothing"):
+        assert not await accepts(mistake)
