@@ -4,8 +4,13 @@ from __future__ import annotations
 
 #: Groups of acceptance tests that share a `parley up`: what its files begin with. The others need no Prefect.
 FILES = {
-    "prefect": ("test_analytics_prefect", "test_human_agents", "test_prefect_runs", "test_request_ids"),
-    "up": ("test_up",),
+    "prefect": (
+        "test_analytics_prefect",
+        "test_human_agents",
+        "test_prefect_runs",
+        "test_request_ids",
+        "test_up",
+    ),
     # Those that kill and stop its parts.
     "harsh": ("test_kills", "test_poison", "test_workers", "test_zombies"),
 }

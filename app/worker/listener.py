@@ -51,8 +51,9 @@ async def listen(
             log.warning("listen_failed", error=type(error).__name__)
         if time.monotonic() - begun_at > LASTING:
             pause = PAUSE
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+        else:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
 
 
 async def _listen(

@@ -387,6 +387,7 @@ def assigned_in_a_run(stage: Stage) -> set[str]:
 
 
 def test_an_assignment_is_a_task_run_and_its_retries_are_named_for_it(stage: Stage) -> None:
+    stage.runs_open()
     found: set[str] = set()
     for _ in range(4):  # a turn does not wait long for its run to open, and not at all after trouble
         found = assigned_in_a_run(stage)

@@ -31,6 +31,8 @@ async def files(chat: Chat) -> None:
 '''
 PATIENCE_MS = 30_000
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
 
 @pytest.fixture(scope="module")
 def parley(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parley]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -60,10 +61,12 @@ async def test_a_listen_connection_that_the_database_ends_costs_two_seconds_at_m
 ) -> None:
     [talk] = await some_talks(traffic, 1, BENCH[0])
     await answered(traffic, talk)
+    listeners = "FROM pg_stat_activity WHERE application_name = 'parley listen'"
     for _ in range(3):
-        ended = await scene.rows(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parley listen'"
-        )
+        async with asyncio.timeout(20):
+            while (await scene.rows(f"SELECT count(*) AS them {listeners}"))[0]["them"] != 2:
+                await asyncio.sleep(0.05)
+        ended = await scene.rows(f"SELECT pg_terminate_backend(pid) {listeners}")
         assert len(ended) == 2
         assert await answered(traffic, talk) < 2.0
 
