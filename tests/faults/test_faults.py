@@ -64,7 +64,7 @@ async def test_a_listen_connection_that_the_database_ends_costs_two_seconds_at_m
     listeners = "FROM pg_stat_activity WHERE application_name = 'parley listen'"
     for _ in range(3):
         async with asyncio.timeout(20):
-            while (await scene.rows(f"SELECT count(*) AS them {listeners}"))[0]["them"] != 2:
+            while len(await scene.rows(f"SELECT pid {listeners}")) != 2:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.05)
         ended = await scene.rows(f"SELECT pg_terminate_backend(pid) {listeners}")
         assert len(ended) == 2

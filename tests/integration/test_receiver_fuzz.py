@@ -117,7 +117,9 @@ async def test_any_event_that_8x8_signs_is_stored_as_it_is_and_handled(
     assert seen == {200, 400} and len(stored) > 30
     rows = await scene.database.fetch("SELECT event_id, body FROM event")
     assert {row["event_id"]: row["body"] for row in rows} == stored
-    await scene.post(event(conversation="a", text="still there?"))
+    await scene.post(
+        event(conversation="another", text="still there?")
+    )  # the others may have an agent by now
 
     play = worker_scene(engine, echoes)
     for _ in range(1000):
