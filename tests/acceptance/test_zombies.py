@@ -35,7 +35,9 @@ async def main():
     runs = PrefectRuns(Path(sys.argv[1]))
     await runs.start()
     run = runs.open(endpoint="nobody", conversation=sys.argv[2], bot="a:bot", session=1, number=1)
-    assert await run.opened(60)
+    async with asyncio.timeout(90):
+        while not await run.opened(60):  # at once False before Prefect is there
+            await asyncio.sleep(0.1)
     print(run.flow_run_id, flush=True)
     await asyncio.sleep(600)
 
