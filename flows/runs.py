@@ -8,14 +8,12 @@ them.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Coroutine, Iterable, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
@@ -205,29 +203,12 @@ class PrefectRuns:
 
 
 async def _imported(name: str) -> Any:
-    """A big module, imported in a thread that no end waits for."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[ModuleType] = loop.create_future()
-
-    def settle(module: ModuleType | None, error: Exception | None) -> None:
-        if done.done():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(cast(ModuleType, module))
-
-    def work() -> None:
-        module, failure = None, None
-        try:
-            module = import_late(name)
-        except Exception as error:
-            failure = error
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, module, failure)
-
-    threading.Thread(target=work, name="import", daemon=True).start()
-    return await done
+    """A big module, imported in a thread that no end waits for, as the loop's would wait for its own."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="import")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, import_late, name)
+    finally:
+        thread.shutdown(wait=False)
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]], deadline: float) -> None:

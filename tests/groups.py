@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: Groups of acceptance tests that share a `parley up`: what its files begin with. The others need no Prefect.
+#: Groups of acceptance tests that share a `parley up` with Prefect, and their files. The others need none.
 FILES = {
     "prefect": (
         "test_analytics_prefect",

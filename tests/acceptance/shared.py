@@ -38,13 +38,12 @@ def shared(nodeid: str) -> Parley:
             parley.variables["PARLEY_ENDPOINTS"] = str(endpoints)
             parley.start()
             stack.callback(parley.kill_everything)
-            running[kind] = parley  # so that a start that fails shows what was logged
             try:
                 parley.wait_until_ready()
-            except BaseException:
-                del running[kind]
+            except AssertionError as error:
+                error.add_note(parley.errors)
                 raise
-            _stacks[kind] = stack.pop_all()
+            running[kind], _stacks[kind] = parley, stack.pop_all()
     return running[kind]
 
 
