@@ -84,6 +84,7 @@ def latency(
     *,
     reach: float | None = None,
     stolen: float = 0.0,
+    note: str = "",
 ) -> Figure:
     """A latency in ms with its noise: half the difference between the best and the worst quarter.
 
@@ -95,7 +96,8 @@ def latency(
     value = of(values)
     spread = (max(parts) - min(parts)) / 2 / value if value > 0 and parts else 0.0
     noise = max(spread, noise_of(stolen))
-    return Figure(name, round(value, 1), "ms", round(noise, 2), reach, note=theft_note(stolen))
+    said = ", ".join(filter(None, [theft_note(stolen), note]))
+    return Figure(name, round(value, 1), "ms", round(noise, 2), reach, note=said)
 
 
 def noise_of(stolen: float) -> float:

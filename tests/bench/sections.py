@@ -28,6 +28,8 @@ STAY_OPEN = {"PARLEY_LINGER": "600"}
 SUSTAINED_P99 = 500.0
 #: Share of the machine stolen by its host from which on a rate that failed is tried once more.
 MUCH_STOLEN = 0.05
+#: So few latencies say nothing of the slowest one of a hundred.
+ENOUGH = 300
 #: Share of the machine in use below which what went before is over.
 IDLE = 0.25
 
@@ -75,7 +77,14 @@ async def steady(
     stolen = measured.stolen
     results.add(
         latency(f"post to reply {at}, p50", measured.replies, p50, reach=reach_p50, stolen=stolen),
-        latency(f"post to reply {at}, p99", measured.replies, p99, reach=reach_p99, stolen=stolen),
+        latency(
+            f"post to reply {at}, p99",
+            measured.replies,
+            p99,
+            reach=reach_p99,
+            stolen=stolen,
+            note=undisturbed_note(measured),
+        ),
         latency(f"ack {at}, p50", measured.acks, p50, stolen=stolen),
         latency(f"ack {at}, p99", measured.acks, p99, stolen=stolen),
         Figure(f"unanswered, refused or doubled {at}", _wrong(measured), "", reach=0),
@@ -289,8 +298,16 @@ def described(what: str, measured: Measured) -> str:
     return (
         f"{what}: reply p50 {p50(measured.replies):.1f} p99 {p99(measured.replies):.1f} ms, ack p50 "
         f"{p50(measured.acks):.1f} p99 {p99(measured.acks):.1f} ms, sent {measured.late:.0f} ms late, "
-        f"{measured.stolen:.0%} of the machine stolen{wrong}"
+        f"{measured.stolen:.0%} of the machine stolen, memory slow for {measured.slowed:.1%}{wrong}"
     )
+
+
+def undisturbed_note(measured: Measured) -> str:
+    """What 99 of 100 came to apart from the times when the machine's memory was slow, if there were such."""
+    left, all_of_them = len(measured.undisturbed), len(measured.replies)
+    if left == all_of_them or left < ENOUGH:
+        return ""
+    return f"{p99(measured.undisturbed):.1f} ms for the {left / all_of_them:.0%} sent while memory was fast"
 
 
 def _wrong(measured: Measured) -> int:

@@ -15,6 +15,7 @@ from app.sandbox.keys import KeyRing
 from app.sandbox.model import JsonObject, new_id, now_ms
 from app.sandbox.signature import Stamp, signed_headers
 from tests.bench.load import Pool, Shot, at_rate
+from tests.bench.slowness import Slowness, disturbed
 from tests.bench.stage import ENDPOINTS, Stage
 from tests.bench.usage import Theft
 
@@ -51,6 +52,10 @@ class Measured:
     """By how much the load generator was late at worst, ms."""
     stolen: float = 0.0
     """Share of the machine that its host gave to others while the messages were sent, 0 to 1."""
+    slowed: float = 0.0
+    """Share of that time in which this machine's memory was slow, 0 to 1."""
+    undisturbed: list[float] = field(default_factory=list)
+    """Those of the replies' latencies whose messages were not sent about the times when memory was slow."""
 
     @property
     def complete(self) -> bool:
@@ -153,10 +158,11 @@ class Traffic:
         """Send messages at a rate and see what becomes of them. Nothing is asked of the sandbox meanwhile."""
         since = await self.newest()
         theft = Theft()
-        late = await at_rate(self.pool, shots, rate)
+        with Slowness() as slowness:
+            late = await at_rate(self.pool, shots, rate)
         wanted = {REPLY + shot.text: shot for shot in shots if shot.text}
         arrived: dict[str, int] = {}
-        measured = Measured(rate, len(shots), late=round(late, 1), stolen=theft.share)
+        measured = Measured(rate, len(shots), late=round(late, 1), stolen=theft.share, slowed=slowness.share)
         deadline = time.monotonic() + patience
         while len(arrived) < len(wanted) and time.monotonic() < deadline:
             await asyncio.sleep(0.3)
@@ -168,8 +174,12 @@ class Traffic:
                     arrived.setdefault(message.text, message.arrived_ns)
         measured.refused = sum(shot.status != 200 for shot in shots) + self.pool.broken
         measured.acks = [shot.ack_ms for shot in shots if shot.status == 200]
-        measured.replies = [
-            (arrived[text] - shot.sent_ns) / 1e6 for text, shot in wanted.items() if text in arrived
-        ]
+        slow = slowness.moments
+        for text, shot in wanted.items():
+            if text in arrived:
+                took = (arrived[text] - shot.sent_ns) / 1e6
+                measured.replies.append(took)
+                if not disturbed(shot.sent_ns, slow):
+                    measured.undisturbed.append(took)
         measured.unanswered = len(wanted) - len(arrived)
         return measured

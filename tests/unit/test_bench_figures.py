@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.bench import report
 from tests.bench.figures import Figure, latency, p50, p99
+from tests.bench.sections import undisturbed_note
+from tests.bench.slowness import Slowness, disturbed, slow_moments
+from tests.bench.traffic import Measured
 from tests.bench.usage import Usage
 
 STEADY = [10.0, 11.0] * 20
@@ -77,3 +81,36 @@ def test_cpu_is_told_apart_by_who_had_it() -> None:
     before = Usage({"worker": 1.0}, machine=10.0, stolen=2.0, at=100.0)
     after = Usage({"worker": 4.0, "receiver": 1.0}, machine=20.0, stolen=4.0, at=110.0)
     assert after.since(before) == {"worker": 30.0, "receiver": 10.0, "stolen": 20.0, "others": 40.0}
+
+
+def test_memory_is_slow_where_a_look_takes_much_longer_than_most() -> None:
+    looks = [(number, 50 + number % 3) for number in range(100)] + [(100, 151), (101, 400)]
+    assert slow_moments(looks) == [101]
+    assert slow_moments([]) == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"), [(8.89, False), (8.91, True), (9.0, True), (9.39, True), (9.41, False), (12.0, False)]
+)
+def test_what_was_sent_about_the_time_when_memory_was_slow_is_disturbed(sent: float, said: bool) -> None:
+    second = 1_000_000_000
+    moments = [2 * second, 9 * second]
+    assert disturbed(int(sent * second), moments) is said
+    assert not disturbed(int(sent * second), [])
+
+
+def test_the_memory_is_looked_at_while_the_block_runs() -> None:
+    with Slowness() as slowness:
+        deadline = time.monotonic() + 10
+        while len(slowness.looks) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    seen = list(slowness.looks)
+    assert len(seen) >= 3 and all(took > 0 for _, took in seen)
+    assert 0.0 <= slowness.share <= 1.0
+
+
+def test_a_note_says_what_the_figure_was_apart_from_slow_memory() -> None:
+    measured = Measured(50, 1000, replies=[9.0] * 950 + [90.0] * 50, undisturbed=[9.0] * 800)
+    assert undisturbed_note(measured) == "9.0 ms for the 80% sent while memory was fast"
+    assert undisturbed_note(Measured(50, 1000, replies=[9.0] * 1000, undisturbed=[9.0] * 1000)) == ""
+    assert undisturbed_note(Measured(50, 1000, replies=[9.0] * 1000, undisturbed=[9.0] * 299)) == ""
