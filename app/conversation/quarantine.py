@@ -1,16 +1,12 @@
 """Conversations that kill their workers.
 
 A worker that dies leaves its conversations to others. From then on such a conversation is a suspect: its
-turns run one at a time in a worker and leave a mark (`trial_epoch`) before they begin, so that only the one
-that was running when the worker died is blamed. After `DEATHS_ALLOWED` deaths without a committed turn it is
+turns run one at a time in a worker (trials.py) and leave a mark (`trial_epoch`) before they begin, so that
+only the one that was running when the worker died is blamed. After `DEATHS_ALLOWED` deaths without a committed turn it is
 quarantined: its waiting inputs are set aside, ops see an incident, the user gets `on_error`.
 """
 
 from __future__ import annotations
-
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -21,32 +17,10 @@ from app.conversation.owned import owned
 from app.conversation.state import ConversationState, WaitingEvent
 from app.gateway.meaning import UserInput
 
-#: Seconds that a suspect is handled alone; longer than the watchdog leaves a stuck worker.
-TRIAL = 12.0
 #: Deaths of owners that a conversation may cause.
 DEATHS_ALLOWED = 3
 
 _TRIAL = "UPDATE conversation SET trial_epoch = epoch WHERE id = $1"
-
-
-@asynccontextmanager
-async def alone(lock: asyncio.Lock, longest: float) -> AsyncIterator[None]:
-    """Hold the lock, `longest` seconds at most: what kills a worker does so at once, or is harmless."""
-    await lock.acquire()
-    held = True
-
-    def release() -> None:
-        nonlocal held
-        if held:
-            held = False
-            lock.release()
-
-    timer = asyncio.get_running_loop().call_later(longest, release)
-    try:
-        yield
-    finally:
-        timer.cancel()
-        release()
 
 
 async def begin_trial(engine: AsyncEngine, state: ConversationState) -> None:

@@ -16,6 +16,7 @@ from app.conversation.indicators import Indicators
 from app.conversation.modes import Modes
 from app.conversation.pauses import Pauses
 from app.conversation.step_threads import StepThreads
+from app.conversation.trials import Trials
 from app.endpoints import Endpoint
 from app.files.service import FileService
 from app.gateway.client import GatewayClient
@@ -77,8 +78,8 @@ class Services:
     threads: StepThreads = field(default_factory=lambda: StepThreads(16))
     stats: Stats = field(default_factory=Stats)
     now: Callable[[], datetime] = utc_now
-    trial: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by a turn of a conversation whose owner died: suspects run one at a time."""
+    trials: Trials = field(default_factory=Trials)
+    """Turns of conversations whose owner died: these run one at a time."""
     indicators: Indicators = field(init=False)
 
     def __post_init__(self) -> None:

@@ -39,7 +39,7 @@ from app.conversation.notes import human_comes, keep_storage, leave_to_the_human
 from app.conversation.outbox import Outbox
 from app.conversation.privacy.guarding import Guard
 from app.conversation.privacy.heard import masks, recall
-from app.conversation.quarantine import DEATHS_ALLOWED, TRIAL, alone, begin_trial, quarantine
+from app.conversation.quarantine import DEATHS_ALLOWED, begin_trial, quarantine
 from app.conversation.reading import advance, has_files
 from app.conversation.services import Host, Services
 from app.conversation.state import ConversationState, TimerState, WaitingEvent
@@ -166,7 +166,7 @@ class Turns:
         if self._state.deaths == 0:
             yield
             return
-        async with alone(self._services.trial, TRIAL):
+        async with self._services.trials.alone(self._state.id, self._state.deaths):
             await begin_trial(self._services.engine, self._state)
             yield
 

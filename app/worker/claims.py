@@ -79,7 +79,7 @@ _CLAIM = text(
             WHEN c.trial_epoch = c.epoch THEN c.deaths + 1
             ELSE c.deaths END
     FROM wanted WHERE c.id = wanted.id
-    RETURNING c.id, c.endpoint, c.epoch, wanted.owner AS previous
+    RETURNING c.id, c.endpoint, c.epoch, c.deaths, wanted.owner AS previous
     """  # noqa: S608 - no value is put into the text
 )
 
@@ -116,6 +116,8 @@ class Claim:
     endpoint: str
     epoch: int
     take_over: bool
+    deaths: int = 0
+    """Owners that died without a committed turn, as far as it is blamed for them."""
 
 
 async def register(
@@ -171,7 +173,7 @@ async def claim(
         "hosted": list(hosted),
     }
     return [
-        Claim(row.id, row.endpoint, row.epoch, row.previous is not None and row.previous != worker)
+        Claim(row.id, row.endpoint, row.epoch, row.previous is not None and row.previous != worker, row.deaths)
         for row in await connection.execute(_CLAIM, values)
     ]
 

@@ -116,6 +116,7 @@ class Hosted:
                 exc_info=failed,
             )
         finally:
+            self._services.trials.forget(self.claim.conversation_id)
             self._closing.set()
             if self._retrying is not None:
                 await asyncio.gather(self._retrying, return_exceptions=True)
@@ -162,6 +163,7 @@ class Hosted:
                 self._look_at_outbox = False
                 await outbox.run()
                 self._retry(outbox, session_runs)
+            self._services.trials.forget(self.claim.conversation_id)
             left = quiet_since + self._settings.linger - time.monotonic()
             if left <= 0:
                 return

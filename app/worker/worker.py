@@ -274,6 +274,7 @@ class Worker:
         settings = HostSettings(linger=self._settings.linger, run_wait=self._settings.run_wait)
         hosted = Hosted(self._services, self._id, claim, self._runs, settings)
         self._hosted[claim.conversation_id] = hosted
+        self._services.trials.expect(claim.conversation_id, claim.deaths)
         # A clean context: Prefect would take the session for a part of whatever is running here.
         self._tasks[claim.conversation_id] = asyncio.create_task(
             self._live(hosted), context=self._context.copy()

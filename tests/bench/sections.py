@@ -114,7 +114,7 @@ async def sustained(
         shots = await traffic.messages(users, int(rate * seconds))
         measured = await traffic.measure(shots, rate)
         good = measured.complete and p99(measured.replies) <= p99_within
-        say(described(f"{rate:.0f}/s for {seconds:.0f} s: {'holds' if good else 'too much'}", measured))
+        say(described(f"{rate:.3g}/s for {seconds:.0f} s: {'holds' if good else 'too much'}", measured))
         if not good:
             await caught_up(traffic)
         return measured, good
@@ -128,7 +128,8 @@ async def sustained(
     rate = first
     while rate * factor <= most and await holds(rate * factor, short):
         rate *= factor
-    for _ in range(5):
+    lowest = first / 2
+    while rate >= lowest:
         found = await holds(rate, long)
         if found is not None:
             return found
