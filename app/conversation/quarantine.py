@@ -2,8 +2,9 @@
 
 A worker that dies leaves its conversations to others. From then on such a conversation is a suspect: its
 turns run one at a time in a worker (trials.py) and leave a mark (`trial_epoch`) before they begin, so that
-only the one that was running when the worker died is blamed. After `DEATHS_ALLOWED` deaths without a committed turn it is
-quarantined: its waiting inputs are set aside, ops see an incident, the user gets `on_error`.
+only the one that was running when the worker died is blamed. After `DEATHS_ALLOWED` deaths without a
+committed turn it is quarantined: its waiting inputs are set aside, ops see an incident, the user gets
+`on_error`.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Trials:
 
     @asynccontextmanager
     async def alone(self, conversation: int, deaths: int) -> AsyncIterator[None]:
-        """Handle it while no other suspect is, at most for the time of a trial: what kills does so by then."""
+        """Handle it while no other suspect is, for `trial` seconds at most: what kills does it by then."""
         self.expect(conversation, deaths)
         loop = asyncio.get_running_loop()
         mine = _Waiting(deaths, next(self._numbers), loop.create_future())

@@ -173,7 +173,7 @@ async def claim(
         "hosted": list(hosted),
     }
     return [
-        Claim(row.id, row.endpoint, row.epoch, row.previous is not None and row.previous != worker, row.deaths)
+        Claim(row.id, row.endpoint, row.epoch, row.previous not in (None, worker), row.deaths)
         for row in await connection.execute(_CLAIM, values)
     ]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,10 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.bot import Chat
 from app.conversation.lapse import end_lapsed
-from app.conversation.quarantine import DEATHS_ALLOWED
+from app.conversation.loading import load
+from app.conversation.quarantine import DEATHS_ALLOWED, begin_trial
 from app.conversation.redrive_inputs import redrive_inputs
+from app.conversation.trials import Trials
 from app.database.tables import metadata
+from app.worker import claims
 from tests.integration.scene import Scene, scene
+from tests.integration.working import becomes, many_say_hello, working
 
 SECRET = "zanzibar-text"
 
@@ -88,3 +95,65 @@ async def test_without_masks_it_waits_for_a_redrive_as_long_as_events_are_kept(e
     assert len(await redrive_inputs(engine, 1) or []) == 1
     await play.work()
     assert play.gateway.texts[-1] == f"You said {SECRET}"
+
+
+async def test_the_suspect_that_was_blamed_is_handled_after_the_others(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    play = scene(engine, echo)
+    await many_say_hello(play, 6)
+    suspects = text(
+        "UPDATE conversation SET deaths = CASE WHEN id = 1 THEN 2 ELSE 1 END, "
+        "due_at = now() - make_interval(secs => 60 - id)"
+    )
+    async with engine.begin() as connection:
+        await connection.execute(suspects)
+    async with working(play, database_url):
+        await becomes(partial(play.value, "SELECT count(*) FROM event WHERE processed_at IS NULL"), 0)
+    order = await play.rows("SELECT conversation_id FROM event WHERE type = 'MESSAGE' ORDER BY processed_at")
+    assert len(order) == 6 and order[-1].conversation_id == 1
+    assert await play.value("SELECT max(deaths) FROM conversation") == 0
+
+
+async def die_during_a_trial(engine: AsyncEngine, number: int) -> None:
+    """A worker claims all that is due, begins with a suspect, and is killed then."""
+    async with engine.begin() as connection:
+        worker = await claims.register(
+            connection, host="here", pid=number, started=1.0, lease=timedelta(seconds=60)
+        )
+        claimed = await claims.claim(connection, worker, {"support": 50}, [])
+        states = [await load(connection, claim.conversation_id, take_over=True) for claim in claimed]
+    trials, begun = Trials(), asyncio.Event()
+    for claim in claimed:
+        trials.expect(claim.conversation_id, claim.deaths)
+
+    async def tried(at: int) -> None:
+        async with trials.alone(states[at].id, claimed[at].deaths):
+            await begin_trial(engine, states[at])
+            begun.set()
+            await asyncio.Event().wait()
+
+    tasks = [asyncio.create_task(tried(at)) for at, claim in enumerate(claimed) if claim.deaths]
+    if tasks:  # before the first death there is no suspect
+        async with asyncio.timeout(10):
+            await begun.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    async with engine.begin() as connection:
+        await claims.bury(connection, [worker])
+
+
+async def test_workers_killed_again_and_again_blame_one_conversation_after_the_other(
+    engine: AsyncEngine,
+) -> None:
+    play = scene(engine, echo)
+    await many_say_hello(play, 5)
+    for number in range(6):  # the first makes suspects, then each blames one
+        await die_during_a_trial(engine, number)
+    async with engine.begin() as connection:
+        worker = await claims.register(
+            connection, host="here", pid=99, started=1.0, lease=timedelta(seconds=60)
+        )
+        claimed = await claims.claim(connection, worker, {"support": 50}, [])
+    assert sorted(claim.deaths for claim in claimed) == [2, 2, 2, 2, 2]

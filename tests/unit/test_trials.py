@@ -16,7 +16,7 @@ class Told:
         self.trials = trials
         self.began: list[int] = []
         self.inside = self.most = 0
-        self.go = asyncio.Event()
+        self.go, self.both = asyncio.Event(), asyncio.Event()
 
     def suspect(self, conversation: int, deaths: int) -> asyncio.Task[None]:
         """Its trial, which ends when told to."""
@@ -27,6 +27,8 @@ class Told:
             self.began.append(conversation)
             self.inside += 1
             self.most = max(self.most, self.inside)
+            if self.inside == 2:
+                self.both.set()
             await self.go.wait()
             await asyncio.sleep(0)
             self.inside -= 1
@@ -88,8 +90,7 @@ async def test_a_trial_that_lasts_is_no_longer_alone() -> None:
     await settled()
     next_one = told.suspect(2, 2)
     async with asyncio.timeout(5):
-        while told.began != [1, 2]:
-            await asyncio.sleep(0.01)
+        await told.both.wait()
     told.go.set()
     await asyncio.gather(slow, next_one)
     assert told.most == 2
