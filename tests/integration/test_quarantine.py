@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.bot import Chat
 from app.conversation.lapse import end_lapsed
@@ -18,7 +19,7 @@ from app.conversation.quarantine import DEATHS_ALLOWED, begin_trial
 from app.conversation.redrive_inputs import redrive_inputs
 from app.conversation.trials import Trials
 from app.database.tables import metadata
-from app.worker import claims
+from app.worker import claims, hosted
 from tests.integration.scene import Scene, scene
 from tests.integration.working import becomes, many_say_hello, working
 
@@ -97,10 +98,31 @@ async def test_without_masks_it_waits_for_a_redrive_as_long_as_events_are_kept(e
     assert play.gateway.texts[-1] == f"You said {SECRET}"
 
 
+class Noted(Trials):
+    """Says when conversation 1 has come for its trial."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = asyncio.Event()
+
+    def alone(self, conversation: int, deaths: int) -> AbstractAsyncContextManager[None]:
+        if conversation == 1:
+            self.came.set()
+        return super().alone(conversation, deaths)
+
+
 async def test_the_suspect_that_was_blamed_is_handled_after_the_others(
-    engine: AsyncEngine, database_url: str
+    engine: AsyncEngine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play = scene(engine, echo)
+    play.services.trials = trials = Noted()
+
+    async def the_others_later(connection: AsyncConnection, conversation: int, **named: Any) -> Any:
+        if conversation != 1:
+            await trials.came.wait()
+        return await load(connection, conversation, **named)
+
+    monkeypatch.setattr(hosted, "load", the_others_later)
     await many_say_hello(play, 6)
     suspects = text(
         "UPDATE conversation SET deaths = CASE WHEN id = 1 THEN 2 ELSE 1 END, "
