@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -105,10 +106,12 @@ class Noted(Trials):
         super().__init__()
         self.came = asyncio.Event()
 
-    def alone(self, conversation: int, deaths: int) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def alone(self, conversation: int, deaths: int) -> AsyncIterator[None]:
         if conversation == 1:
             self.came.set()
-        return super().alone(conversation, deaths)
+        async with super().alone(conversation, deaths):
+            yield
 
 
 async def test_the_suspect_that_was_blamed_is_handled_after_the_others(
