@@ -14,6 +14,7 @@ from app.sandbox.client import SandboxClient
 from app.sandbox.schema import TenantView
 from app.settings import Settings
 from app.supervisor.ports import reachable
+from app.tls import certificates
 
 LOOK_EVERY = 0.2
 _WORKERS = re.compile(r"^parley_workers_alive (\S+)$", re.M)
@@ -55,7 +56,7 @@ def for_worker(settings: Settings, deadline: float) -> None:
 def _workers(url: str) -> float | None:
     """How many workers are alive; None where that is not known."""
     try:
-        found = _WORKERS.search(httpx.get(url, trust_env=False).text)
+        found = _WORKERS.search(httpx.get(url, verify=certificates(trust_env=False), trust_env=False).text)
     except httpx.HTTPError:
         return None
     return float(found[1]) if found else None

@@ -17,6 +17,7 @@ import httpx
 from app.errors import ParleyError
 from app.files.addresses import Origin, Reach
 from app.files.spool import Spool, TooBig
+from app.tls import certificates
 
 #: Addresses of a host, for a port.
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -58,7 +59,7 @@ class Fetcher:
 
     def __init__(self, *, resolve: Resolve = resolve, tls: ssl.SSLContext | None = None) -> None:
         self._resolve = resolve
-        self._tls = tls or httpx.create_ssl_context(trust_env=False)
+        self._tls = tls or certificates(trust_env=False)
 
     async def fetch(self, source: Source, reach: Reach, spool: Spool) -> None:
         """Fetch into an empty spool. Raises FetchFailed."""

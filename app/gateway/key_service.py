@@ -12,6 +12,7 @@ from joserfc.jwk import RSAKey
 
 from app.endpoints import EightXEight
 from app.gateway.keys import KeyServiceAway
+from app.tls import certificates
 
 #: Bytes of an answer that are read; a JWK has less than one thousand.
 LIMIT = 64 * 1024
@@ -30,6 +31,7 @@ class KeyService:
     def __init__(self, *, timeout: float = 3.0) -> None:
         self._timeout = timeout
         self._client = httpx.AsyncClient(
+            verify=certificates(),
             timeout=timeout,
             follow_redirects=False,
             headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "parley"},

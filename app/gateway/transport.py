@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import httpx
-
 from app.endpoints import Endpoint
 from app.gateway.connection import Answer as Answer
 from app.gateway.connection import (
@@ -25,6 +23,7 @@ from app.gateway.connection import (
     PoolTimeout,
     TooLate,
 )
+from app.tls import certificates
 
 PREFIX = "/chat-gateway/v1"
 
@@ -136,7 +135,7 @@ class _Pool:
         self._idle_for = idle
         self._turn = asyncio.Semaphore(most)
         self._idle: list[Connection] = []
-        self._tls = httpx.create_ssl_context() if target.scheme == b"https" else None
+        self._tls = certificates() if target.scheme == b"https" else None
         self._headers = b"".join(b"%s: %s\r\n" % header for header in target.headers)
         self._sound = not any(_BREAKS & set(value) for header in target.headers for value in header)
 

@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 from app.sandbox.calls import Call
+from app.tls import certificates
 
 T = TypeVar("T")
 MARGIN = 10.0
@@ -33,7 +34,7 @@ class SandboxClient:
     """Carries out calls. Raises ControlError when refused, httpx.HTTPError when there is no answer."""
 
     def __init__(self, base_url: str) -> None:
-        self._http = httpx.Client(base_url=base_url, trust_env=False)
+        self._http = httpx.Client(base_url=base_url, verify=certificates(trust_env=False), trust_env=False)
 
     def __call__(self, call: Call[T]) -> T:
         return _answer(call, self._http.send(_request(self._http, call)))
@@ -58,7 +59,9 @@ class AsyncSandboxClient:
     """The same for async code: `await sandbox(call)`."""
 
     def __init__(self, base_url: str) -> None:
-        self._http = httpx.AsyncClient(base_url=base_url, trust_env=False)
+        self._http = httpx.AsyncClient(
+            base_url=base_url, verify=certificates(trust_env=False), trust_env=False
+        )
 
     async def __call__(self, call: Call[T]) -> T:
         return _answer(call, await self._http.send(_request(self._http, call)))

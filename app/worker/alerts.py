@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversation.services import utc_now
 from app.endpoints import Alerts
+from app.tls import certificates
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +72,9 @@ class AlertSender:
     ) -> None:
         self._engine = engine
         self.alerts = alerts
-        self._client = client or httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False)
+        self._client = client or httpx.AsyncClient(
+            verify=certificates(), timeout=TIMEOUT, follow_redirects=False
+        )
         self._now = now
 
     async def send(self) -> int:

@@ -18,6 +18,7 @@ import psutil
 from app.database.embedded import EmbeddedPostgres
 from app.supervisor.ports import free_port
 from app.supervisor.up import READY
+from app.tls import certificates
 from tests.acceptance.prefect_database import place_prefect_database
 from tests.forking import FORKS
 
@@ -42,8 +43,12 @@ NO_PREFECT = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
 
 
 def eventually(condition: Callable[[], Value], *, within: float, what: str = "it") -> Value:
-    """What the condition gives once it holds; an HTTP error counts as not yet."""
-    deadline = time.monotonic() + within
+    """What the condition gives once it holds; an HTTP error counts as not yet.
+
+    The longer it takes the less often it looks: looking takes CPU from what is waited for.
+    """
+    begun = time.monotonic()
+    deadline = begun + within
     while True:
         try:
             if found := condition():
@@ -51,7 +56,12 @@ def eventually(condition: Callable[[], Value], *, within: float, what: str = "it
         except httpx.HTTPError:
             pass
         assert time.monotonic() < deadline, f"{what} did not come true within {within:.0f} s"
-        time.sleep(0.05)
+        time.sleep(min(0.05 + (time.monotonic() - begun) / 10, 0.3))
+
+
+def answers(url: str) -> bool:
+    """Whether it answers with 200. Raises httpx.HTTPError where nobody answers."""
+    return httpx.get(url, verify=certificates()).status_code == 200
 
 
 class Patient(httpx.HTTPTransport):
@@ -118,7 +128,7 @@ class Parley:
 
     def prefect(self) -> httpx.Client:
         """A client of the Prefect server's API that waits while the server is busy."""
-        return httpx.Client(base_url=self.prefect_url, timeout=30, transport=Patient())
+        return httpx.Client(base_url=self.prefect_url, timeout=30, transport=Patient(verify=certificates()))
 
     @property
     def database_url(self) -> str:

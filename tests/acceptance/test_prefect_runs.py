@@ -7,10 +7,9 @@ import subprocess
 import time
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.acceptance.running import PARLEY, eventually
+from tests.acceptance.running import PARLEY, answers, eventually
 from tests.acceptance.stage import Stage
 
 pytestmark = pytest.mark.timeout(240)
@@ -126,7 +125,7 @@ def test_replies_go_on_while_prefect_is_away_and_runs_appear_again_after(stage: 
         other.said(f"{number}", within=5)
 
     health = f"{stage.parley.prefect_url}/health"
-    eventually(lambda: httpx.get(health).status_code == 200, within=90, what="Prefect back")
+    eventually(lambda: answers(health), within=90, what="Prefect back")
 
     after = [stage.talk("asks")]
     deadline = time.monotonic() + 90

@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.acceptance.running import PARTS, Parley, eventually
+from tests.acceptance.running import PARTS, Parley, answers, eventually
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -55,15 +55,13 @@ def test_a_part_that_is_killed_is_started_again_within_five_seconds(parley: Parl
         return part is not None and part.pid != killed.pid
 
     eventually(again, within=5, what=f"a new {name}")
-    eventually(lambda: httpx.get(f"{parley.admin_url}/ready").status_code == 200, within=60, what="ready")
+    eventually(lambda: answers(f"{parley.admin_url}/ready"), within=60, what="ready")
     eventually(
-        lambda: httpx.get(f"{parley.sandbox_url}/sandbox/api/health").status_code == 200,
+        lambda: answers(f"{parley.sandbox_url}/sandbox/api/health"),
         within=60,
         what="sandbox",
     )
-    eventually(
-        lambda: httpx.get(f"{parley.prefect_url}/health").status_code == 200, within=90, what="Prefect"
-    )
+    eventually(lambda: answers(f"{parley.prefect_url}/health"), within=90, what="Prefect")
     eventually(
         lambda: parley.run("chat", "--endpoint", "echo", input="Still there?\n").returncode == 0,
         within=60,

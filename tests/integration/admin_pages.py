@@ -14,6 +14,7 @@ import httpx
 from app.endpoints import Endpoints
 from app.receiver.main import serving
 from app.settings import Settings
+from app.tls import certificates
 from tests.integration.scene import endpoint
 
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
@@ -44,5 +45,5 @@ async def admin(
     known = endpoints or Endpoints(endpoints=[endpoint()])
     async with serving(Settings(**{**values, **settings}), known, database_url=database_url) as ports:
         url = f"http://127.0.0.1:{ports.admin}"
-        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=url, verify=certificates(), timeout=30) as client:
             yield client

@@ -19,6 +19,7 @@ from app.files.links import Links, open_links
 from app.files.store import FileStore, new_key, number_of, open_store
 from app.receiver.main import serving
 from app.settings import Settings
+from app.tls import certificates
 from tests.integration.scene import endpoint
 
 
@@ -67,7 +68,9 @@ async def receiving(database_url: str, tmp_path: Path) -> AsyncIterator[Receivin
     connection = await connect(database_url, application="test")
     async with (
         serving(settings, endpoints, database_url=database_url) as ports,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.public}", trust_env=False) as http,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{ports.public}", verify=certificates(), trust_env=False
+        ) as http,
     ):
         store = open_store(endpoints.files, tmp_path)
         yield Receiving(http, store, open_links(settings), connection, tmp_path / "files")

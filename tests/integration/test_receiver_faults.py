@@ -25,6 +25,7 @@ from app.receiver.main import listen, serving
 from app.receiver.notifier import LONGEST, Notifier, payloads
 from app.receiver.throttle import Throttle
 from app.settings import Settings
+from app.tls import certificates
 from tests.integration.webhooks import KEY, TENANT, TOKEN, Scene, event, receiving
 
 
@@ -100,7 +101,7 @@ async def test_a_database_that_never_was_there_does_not_keep_the_receiver_from_s
     url = "postgresql://nobody@127.0.0.1:1/none"
     async with (
         serving(Settings(port=0, admin_port=0), endpoints, database_url=url) as ports,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.public}") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.public}", verify=certificates()) as client,
     ):
         answer = await client.post(f"/8x8/{TOKEN}", content=event(), headers={"x-8x8-event-id": "e"})
         assert answer.status_code == 503

@@ -25,6 +25,7 @@ from app.receiver.main import serving
 from app.reloading import ask, replace_endpoints
 from app.settings import Settings
 from app.supervisor.ports import free_port
+from app.tls import certificates
 from tests.integration.admin_pages import admin, csrf
 from tests.integration.scene import endpoint, until
 
@@ -52,7 +53,7 @@ async def test_the_receiver_takes_a_valid_file_and_refuses_a_broken_one(
     settings = Settings(endpoints=file, port=0, admin_port=0)
     async with (
         serving(settings, load_endpoints(file), database_url=database_url) as ports,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.public}") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.public}", verify=certificates()) as client,
     ):
 
         async def known(token: str) -> bool:
@@ -262,7 +263,7 @@ async def test_the_sandbox_follows_a_reload_and_sighup(file: Path, database_url:
     log = tmp_path / "log"
     async with (
         process("sandbox", log=log, **variables) as sandbox,
-        httpx.AsyncClient(base_url=here, trust_env=False) as client,
+        httpx.AsyncClient(base_url=here, verify=certificates(), trust_env=False) as client,
     ):
 
         async def tenants() -> dict[str, str]:

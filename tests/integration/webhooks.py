@@ -20,6 +20,7 @@ from app.receiver.main import Ports, serving
 from app.sandbox.keys import SigningKey
 from app.sandbox.signature import Stamp, signed_headers
 from app.settings import Settings
+from app.tls import certificates
 
 TOKEN = "t" * 20
 TENANT = "acme01"
@@ -147,7 +148,9 @@ async def receiving(
         async with AsyncExitStack() as stack:
             ports = await stack.enter_async_context(serving(settings, endpoints, database_url=database_url))
             client = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.public}", timeout=10)
+                httpx.AsyncClient(
+                    base_url=f"http://127.0.0.1:{ports.public}", verify=certificates(), timeout=10
+                )
             )
             yield Scene(ports, client, database_url, database, keys)
     finally:

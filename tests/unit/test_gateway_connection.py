@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,7 @@ from app.gateway.connection import (
     TooLate,
 )
 from app.gateway.transport import Target, Transport
+from app.tls import certificates
 
 #: What a server writes as its answers to a connection's requests, one after the other; "" closes.
 Answers = list[bytes]
@@ -238,14 +239,30 @@ async def test_a_certificate_that_nobody_trusts_is_refused(get: Get, tmp_path: P
         assert server.requests == []
 
 
-async def test_a_certificate_that_is_trusted_is_used(
-    get: Get, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with serving([ACCEPTED] * 2, tls=self_signed(tmp_path)) as server:
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
+    """A server's certificate, which is all that SSL_CERT_FILE names while the test runs."""
+    context = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    certificates.cache_clear()
+    yield context
+    certificates.cache_clear()
+
+
+async def test_a_certificate_that_is_trusted_is_used(get: Get, trusted: ssl.SSLContext) -> None:
+    async with serving([ACCEPTED] * 2, tls=trusted) as server:
         assert await get(target(server, scheme=b"https")) == Answer(202, None, b"", True)
         assert await get(target(server, scheme=b"https")) == Answer(202, None, b"", True)
         assert server.connections == 1
+
+
+def test_certificates_are_read_once_and_those_of_the_environment_are_others(
+    trusted: ssl.SSLContext,
+) -> None:
+    assert certificates() is certificates()
+    assert len(certificates().get_ca_certs()) == 1
+    assert len(certificates(trust_env=False).get_ca_certs()) > 1
+    assert certificates(trust_env=False) is certificates(trust_env=False)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from app.sandbox import schema
 from app.sandbox.control.common import API
 from app.sandbox.log import RestRecord
 from app.sandbox.world import World
+from app.tls import certificates
 
 AnyRequest = Request[object, object, State]
 KEPT_HEADERS = ("content-type", "accept", "x-8x8-tenant")
@@ -28,7 +29,12 @@ async def resend(seq: FromPath[int], request: AnyRequest, world: NamedDependency
         raise NotFoundException(f"the log has no call {seq} any more")
     if len(record.request_body) >= world.config.limits.logged_body:
         raise ClientException("the request is too long to be kept whole", status_code=409)
-    async with httpx.AsyncClient(base_url=_own_address(request), trust_env=False, timeout=PATIENCE) as http:
+    async with httpx.AsyncClient(
+        base_url=_own_address(request),
+        verify=certificates(trust_env=False),
+        trust_env=False,
+        timeout=PATIENCE,
+    ) as http:
         try:
             answer = await http.request(
                 record.method, record.path, content=record.request_body, headers=_headers(record, world)
