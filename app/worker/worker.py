@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -37,8 +38,8 @@ WAKE_APART, SPREAD = 0.02, 0.5
 #: Idle ones closed at a time to make room.
 MAKE_ROOM = 8
 #: Seconds that turns, and after them runs, have to end when the worker is asked to. With what is done
-#: besides that is less than the 10 s that it has.
-TURNS_WITHIN, RUNS_WITHIN = 6.5, 2.0
+#: besides that is less than the 10 s that it has. Of what turns leave of theirs runs get so many in all.
+TURNS_WITHIN, RUNS_WITHIN, RUNS_AT_MOST = 6.5, 2.0, 5.0
 
 
 class Worker:
@@ -295,6 +296,7 @@ class Worker:
 
     async def _drain(self) -> None:
         """Finish turns and give conversations back."""
+        deadline = time.monotonic() + TURNS_WITHIN + RUNS_WITHIN
         for hosted in list(self._hosted.values()):
             hosted.close()
         tasks = list(self._tasks.values())
@@ -304,7 +306,7 @@ class Worker:
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=0.5)
-        await self._runs.stop(within=RUNS_WITHIN)
+        await self._runs.stop(within=min(max(deadline - time.monotonic(), RUNS_WITHIN), RUNS_AT_MOST))
         await finish_rows(0.5)
 
     async def _leave(self) -> None:

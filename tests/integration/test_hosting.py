@@ -195,3 +195,25 @@ async def test_a_stop_in_a_long_step_is_no_death_of_the_conversation(
         assert (row.owner, row.deaths, row.due) == (None, 0, True)
     async with working(play, database_url, sweep=0.1):
         await becomes(texts(play), ["One moment…", "There"])
+
+
+class Asked(NoRuns):
+    """Notes how many seconds it was given to end."""
+
+    within = 0.0
+
+    async def stop(self, within: float) -> None:
+        self.within = within
+
+
+async def test_runs_get_the_time_that_turns_left(
+    engine: AsyncEngine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play, runs = scene(engine, answers), Asked()
+    async with working(play, database_url, runs):
+        pass
+    assert runs.within == module.RUNS_AT_MOST
+    monkeypatch.setattr(module, "TURNS_WITHIN", 0.0)
+    async with working(play, database_url, runs):
+        pass
+    assert runs.within == module.RUNS_WITHIN

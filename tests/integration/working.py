@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 
 from app.settings import Settings
-from app.worker.runs import NoRuns
+from app.worker.runs import NoRuns, Runs
 from app.worker.worker import Worker
 from tests.integration.scene import Scene
 
@@ -39,9 +39,9 @@ async def many_say_hello(play: Scene, many: int, *, endpoint: str = "support") -
 
 
 @asynccontextmanager
-async def working(play: Scene, url: str, **settings: Any) -> AsyncIterator[Worker]:
+async def working(play: Scene, url: str, runs: Runs | None = None, **settings: Any) -> AsyncIterator[Worker]:
     """A worker that works; it is stopped at the end."""
-    worker = Worker(Settings(**settings), play.services, NoRuns(), url)
+    worker = Worker(Settings(**settings), play.services, runs or NoRuns(), url)
     task = asyncio.create_task(worker.run())
     try:
         yield worker

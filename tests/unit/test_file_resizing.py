@@ -153,7 +153,7 @@ async def test_one_image_is_read_and_resized_once_and_none_beyond_the_queue(
         await until(lambda: len(server._resizing._flights) == 2 and store.read)
         refused = await get(keys[2])
         assert refused.status_code == 503
-        assert store.read == [keys[0]]
+        assert store.read in ([keys[0]], [keys[1]])
         store.go.set()
         assert [each.status_code for each in await asyncio.gather(*asked)] == [200] * 3
-        assert store.read == keys[:2]
+        assert sorted(store.read) == sorted(keys[:2])
