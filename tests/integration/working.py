@@ -39,7 +39,9 @@ async def many_say_hello(play: Scene, many: int, *, endpoint: str = "support") -
 
 
 @asynccontextmanager
-async def working(play: Scene, url: str, runs: Runs | None = None, **settings: Any) -> AsyncIterator[Worker]:
+async def working(
+    play: Scene, url: str, runs: Runs | None = None, /, **settings: Any
+) -> AsyncIterator[Worker]:
     """A worker that works; it is stopped at the end."""
     worker = Worker(Settings(**settings), play.services, runs or NoRuns(), url)
     task = asyncio.create_task(worker.run())
