@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.conversation.at_once import sent_at_once
 from app.conversation.handover.failing import was_refused
+from app.conversation.handover.late import shown_taken
 from app.conversation.owned import owned
 from app.conversation.privacy.sealed import comparable
 from app.conversation.readback import Known, arrived, window
@@ -46,6 +47,9 @@ _FOUND = {True: "read_back_found", False: "read_back_absent", None: "read_back_f
 #: A request that has not begun this long after it was taken is not begun any more: whoever took the
 #: conversation over meanwhile may be sending it.
 STALE_AFTER = 1.5
+#: Seconds that 8x8 has to show who has a conversation before an assignment is sent again; what is left until
+#: `STALE_AFTER` is for sending it.
+LOOK_WITHIN = 1.0
 #: A list of messages that still lacks what was accepted this long ago will not show it any more.
 LAG = timedelta(seconds=60)
 #: Messages of a conversation that are read back, the newest: fewer than deliveries are compared with them.
@@ -266,6 +270,12 @@ class Outbox:
         content = sending.content
 
         async def request() -> Outcome:
+            if (
+                sending.kind == "assignment"
+                and sending.number > 1
+                and await self._is_taken(endpoint, content)
+            ):
+                return Sent(200)
             return await self._services.gateway.assign(
                 endpoint,
                 self._state.external_id,
@@ -277,6 +287,16 @@ class Outbox:
         if self.host is None or sending.kind != "assignment":
             return await request()
         return await visibly(self.host, name_of(sending.kind, content), request)
+
+    async def _is_taken(self, endpoint: Endpoint, content: dict[str, Any]) -> bool:
+        """Whether 8x8 has done what it was asked for before; false, too, where it doesn't say so soon."""
+        try:
+            shown = await self._services.gateway.conversation(
+                endpoint, self._state.external_id, timeout=LOOK_WITHIN
+            )
+        except GatewayError:
+            return False
+        return shown_taken(shown, content["assignment"].get("id"))
 
     async def _read_back(self, reading: Reading) -> bool | None:
         """Whether the delivery arrived; None when 8x8 can't tell now."""

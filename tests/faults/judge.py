@@ -11,7 +11,7 @@ from app.sandbox.schema import MessageView, WebhookView
 from tests.faults.arrivals import UNKNOWN, match
 from tests.faults.bots import ROUNDS
 from tests.faults.desk import helped_with, of_desk
-from tests.faults.ledger import Attempt, Delivery, Event, Ledger
+from tests.faults.ledger import Attempt, Delivery, Event, Handover, Ledger
 from tests.faults.troubles import FAULTS, Happened
 
 #: A message is looked for from two seconds after its request failed. One that arrives later than that (ns)
@@ -30,6 +30,9 @@ class Verdict:
     counts: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     explained: list[str] = field(default_factory=list)
+    """Replies that arrived twice, which could not be excluded."""
+    again: list[str] = field(default_factory=list)
+    """Handovers of one wish that came twice, which could not be excluded."""
     waits: list[float] = field(default_factory=list)
     """Seconds from each of the users' messages to the first reply to it."""
 
@@ -126,7 +129,9 @@ def _handovers(
 ) -> None:
     """Each wish was one handover, which ended once, and the bot went on after it.
 
-    One fails where 8x8 ignored its assignment and the one that was sent after it, and for no other reason.
+    One fails where 8x8 ignored its assignment and the one that was sent after it, and for no other reason. A
+    user is handed over again, unasked, only where an assignment whose answer was lost was sent once more
+    before 8x8 had told anything of it: the agent may have come and gone by then.
     """
     events = {event.id: event for event in ledger.events}
     ignored = sum(each.hits for each in happened if each.name == "assignment-ignored")
@@ -139,12 +144,13 @@ def _handovers(
         given = [events[event_id].text or "" for event_id in ledger.inputs[talk]]
         if given != wished:
             verdict.wrong(f"{talk}: the bot was given {given}, the user wrote {wished}")
-        ends = ledger.handovers[talk]
+        ends = [each for each in ledger.handovers[talk] if each.asked]
+        _unasked(verdict, talk, ledger.handovers[talk])
         said = [delivery.text for delivery in ledger.deliveries[talk]]
         expected = [f"{wish} {end.status}" for wish, end in zip(wished, ends, strict=False)]
         if len(ends) != len(wished) or said != expected:
             verdict.wrong(f"{talk}: {len(wished)} wishes, handovers {ends}, the bot said {said}")
-        for end in ends:
+        for end in ledger.handovers[talk]:
             failed += end.status == "failed"
             if end.status not in ("completed", "failed"):
                 verdict.wrong(f"{talk}: a handover ended as {end.status} ({end.reason})")
@@ -153,6 +159,20 @@ def _handovers(
     if wishes:
         verdict.count("handovers, ended once and the bot back", sum(map(len, ledger.handovers.values())))
         verdict.count("of these failed: 8x8 ignored two assignments", failed)
+        verdict.count("of these a second time for one wish, could not be excluded", len(verdict.again))
+
+
+def _unasked(verdict: Verdict, talk: str, handovers: Sequence[Handover]) -> None:
+    """Each handover that no bot asked for is one that could not be excluded."""
+    for before, each in pairwise([None, *handovers]):
+        if each is None or each.asked:
+            continue
+        again = before.assigned_again if before is not None else None
+        told = before.told if before is not None else None
+        if again is None or (told is not None and told < again):
+            verdict.wrong(f"{talk}: an agent had the conversation though nobody asked: {handovers}")
+        else:
+            verdict.again.append(f"{talk}: the assignment was sent again before 8x8 told of the first")
 
 
 def _helped(verdict: Verdict, helped: Sequence[str], ledger: Ledger) -> None:

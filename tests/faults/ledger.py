@@ -57,8 +57,14 @@ _TWICE = """
 
 
 _HANDOVERS = """
-    SELECT c.external_id AS talk, h.status, h.reason FROM handover h
-    JOIN conversation c ON c.id = h.conversation_id ORDER BY h.id
+    SELECT c.external_id AS talk, h.status, h.reason, h.dialog_id IS NOT NULL AS asked,
+        (SELECT (extract(epoch FROM max(a.started_at)) * 1e9)::bigint FROM delivery_attempt a
+         JOIN delivery d ON d.id = a.delivery_id
+         WHERE d.conversation_id = h.conversation_id AND d.kind = 'assignment'
+           AND (d.content->>'handover')::bigint = h.id HAVING count(*) > 1) AS assigned_again,
+        (SELECT (extract(epoch FROM min(e.received_at)) * 1e9)::bigint FROM handover_transition t
+         JOIN event e ON e.id = t.event_id WHERE t.handover_id = h.id) AS told
+    FROM handover h JOIN conversation c ON c.id = h.conversation_id ORDER BY h.id
 """
 
 #: What agents wrote, as it is in the transcript.
@@ -113,10 +119,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """One handover, and how it ended."""
+    """One handover, and how it ended. Times in ns since 1970."""
 
     status: str
     reason: str | None = None
+    asked: bool = True
+    """Whether the bot asked for it; else an agent had the conversation."""
+    assigned_again: int | None = None
+    """When its assignment was last sent, where it was sent more than once."""
+    told: int | None = None
+    """When 8x8's first event of it was received."""
 
 
 @dataclass
@@ -164,7 +176,9 @@ async def read(stage: Stage) -> Ledger:
             Delivery(row["id"], row["text"] or "", row["status"], row["reason"], tuple(attempts[row["id"]]))
         )
     for row in await stage.rows(_HANDOVERS):
-        ledger.handovers[row["talk"]].append(Handover(row["status"], row["reason"]))
+        ledger.handovers[row["talk"]].append(
+            Handover(row["status"], row["reason"], row["asked"], row["assigned_again"], row["told"])
+        )
     ledger.agents = {row["text"]: row["number"] for row in await stage.rows(_AGENTS)}
     ledger.transcript_twice = (await stage.rows(_TWICE))[0][0]
     for row in await stage.rows("SELECT kind, count(*) AS number FROM incident GROUP BY kind"):

@@ -32,6 +32,8 @@ def table(result: Result) -> list[str]:
         lines += ["", f"Met nothing: {', '.join(result.unmet)}."]
     if verdict.explained:
         lines += ["", "Arrived twice, which could not be excluded:", *(f"- {e}" for e in verdict.explained)]
+    if verdict.again:
+        lines += ["", "Handed over twice, which could not be excluded:", *(f"- {e}" for e in verdict.again)]
     if verdict.violations:
         lines += ["", "**Violations:**", *(f"- {violation}" for violation in verdict.violations)]
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.conversation.outbox import Outbox
@@ -57,6 +58,32 @@ async def test_news_of_another_queue_do_not_stand_for_the_one_that_was_asked_for
     play = await begun(engine, Retry(3.0, 429, "HTTP 429"))
     data = {"state": "active", "assignment": {"type": "queue", "id": "7"}}
     await happens(play, {"eventType": "CONVERSATION_UPDATE", "data": data})
+    await play.later(5)
+    assert assigned(play) == ["queue", "queue"]
+
+
+@pytest.mark.parametrize("shown", [{"type": "queue", "id": 101}, {"type": "agent", "id": "agent-1"}])
+async def test_what_8x8_shows_as_taken_is_not_asked_for_again_though_it_told_nothing(
+    engine: AsyncEngine, shown: dict[str, Any]
+) -> None:
+    play = await begun(engine, LOST)
+    play.gateway.assigned = shown
+    await play.later(5)
+    assert assigned(play) == ["queue"]
+    assert await play.value("SELECT status FROM delivery WHERE kind = 'assignment'") == "sent"
+    assert play.gateway.texts[-1] == "Connecting you…"
+    await happens(play, QUEUED)
+    await play.work()
+    assert await status(play) == "queued"
+
+
+@pytest.mark.parametrize(
+    "shown", [None, {"type": "script", "id": "101"}, {"type": "queue", "id": "7"}, {"type": "queue"}, "away"]
+)
+async def test_what_8x8_does_not_show_as_taken_is_asked_for_again(engine: AsyncEngine, shown: Any) -> None:
+    play = await begun(engine, LOST)
+    play.gateway.assigned = shown
+    play.gateway.conversation_readable = shown != "away"
     await play.later(5)
     assert assigned(play) == ["queue", "queue"]
 

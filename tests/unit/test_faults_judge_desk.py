@@ -77,6 +77,20 @@ def _there_is_one_too_many(desk: Desk) -> None:
     desk.ledger.handovers[TALK].append(Handover("completed"))
 
 
+def _an_agent_comes_unasked(desk: Desk) -> None:
+    desk.ledger.handovers[TALK].append(Handover("completed", asked=False))
+
+
+def _an_agent_comes_unasked_after_8x8_had_told_of_the_first(desk: Desk) -> None:
+    desk.ledger.handovers[TALK][1] = Handover("completed", assigned_again=2000, told=1999)
+    desk.ledger.handovers[TALK].append(Handover("completed", asked=False))
+
+
+def _two_agents_come_unasked(desk: Desk) -> None:
+    desk.ledger.handovers[TALK][1] = Handover("completed", assigned_again=2000, told=2001)
+    desk.ledger.handovers[TALK] += [Handover("completed", asked=False)] * 2
+
+
 def _it_never_ends(desk: Desk) -> None:
     desk.ends(2, "active")
 
@@ -122,3 +136,15 @@ def test_a_handover_may_fail_where_two_assignments_were_ignored(desk: Desk) -> N
     desk.ends(1, "failed")
     desk.ignored = 2
     assert not desk.verdict.violations
+
+
+@pytest.mark.parametrize("told", [2001, None])
+def test_a_second_handover_is_explained_where_8x8_had_told_nothing_of_the_first(
+    desk: Desk, told: int | None
+) -> None:
+    desk.ledger.handovers[TALK][0] = Handover("completed", assigned_again=2000, told=told)
+    desk.ledger.handovers[TALK].insert(1, Handover("completed", asked=False))
+    verdict = desk.verdict
+    assert verdict.violations == []
+    assert len(verdict.again) == 1 and not verdict.explained
+    assert verdict.counts["of these a second time for one wish, could not be excluded"] == 1

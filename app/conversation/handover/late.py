@@ -27,6 +27,17 @@ def obsolete(state: ConversationState, kind: str, content: Mapping[str, Any]) ->
     return None
 
 
+def shown_taken(shown: Mapping[str, Any], queue: Any) -> bool:
+    """Whether 8x8 shows a conversation in that queue, or with an agent.
+
+    Asked before an assignment is sent again: its answer may have been lost, and its events be late.
+    """
+    now = shown.get("assignment")
+    if not isinstance(now, dict):
+        return False
+    return now.get("type") == "agent" or (now.get("type") == "queue" and str(now.get("id")) == str(queue))
+
+
 def _taken(state: ConversationState, handover: HandoverState) -> bool:
     """Whether 8x8 told that the assignment was taken: of that queue, or of an agent."""
     machine = handover.machine
