@@ -106,9 +106,11 @@ def write_endpoints(folder: Path, sandbox_port: str) -> Path:
 
 @contextmanager
 def frozen(pid: int) -> Iterator[None]:
-    """The process stands still until the end of the block."""
+    """The process stands still until the end of the block; on a busy machine not in the same moment."""
+    process = psutil.Process(pid)
     os.kill(pid, signal.SIGSTOP)
     try:
+        eventually(lambda: process.status() == psutil.STATUS_STOPPED, within=10, what="its standing still")
         yield
     finally:
         if not gone(pid):

@@ -22,7 +22,7 @@ from app.sealing import new_key
 from tests.acceptance.running import Parley, eventually
 from tests.acceptance.stage import Stage, Talk
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = [pytest.mark.timeout(280), pytest.mark.slow]
 
 #: Bytes as PostgreSQL shows them.
 HEX = re.compile(r"\\x((?:[0-9a-f]{2})+)")
