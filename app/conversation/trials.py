@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import count
 
 #: Seconds that a suspect is handled alone; longer than the watchdog leaves a stuck worker.
 TRIAL = 12.0
@@ -21,7 +20,6 @@ PATIENCE = 12.0
 @dataclass(slots=True, eq=False)
 class _Waiting:
     deaths: int
-    number: int
     granted: asyncio.Future[None]
     patient: bool = True
 
@@ -34,7 +32,6 @@ class Trials:
         self._patience = patience
         self._expected: dict[int, int] = {}
         self._waiting: list[_Waiting] = []
-        self._numbers = count()
         self._busy = False
 
     def expect(self, conversation: int, deaths: int) -> None:
@@ -52,7 +49,7 @@ class Trials:
         """Handle it while no other suspect is, for `trial` seconds at most: what kills does it by then."""
         self.expect(conversation, deaths)
         loop = asyncio.get_running_loop()
-        mine = _Waiting(deaths, next(self._numbers), loop.create_future())
+        mine = _Waiting(deaths, loop.create_future())
         self._waiting.append(mine)
         tired = loop.call_later(self._patience, self._tire, mine)
         self._next()
@@ -91,7 +88,7 @@ class Trials:
         """Let the one go that was blamed least, unless one who was blamed less still is to come."""
         if self._busy or not self._waiting:
             return
-        first = min(self._waiting, key=lambda each: (each.deaths, each.number))
+        first = min(self._waiting, key=lambda each: each.deaths)  # of those alike the one that came first
         if first.patient and any(deaths < first.deaths for deaths in self._expected.values()):
             return
         self._busy = True

@@ -27,7 +27,7 @@ def obsolete(state: ConversationState, kind: str, content: Mapping[str, Any]) ->
     return None
 
 
-def shown_taken(shown: Mapping[str, Any], queue: Any) -> bool:
+def shown_taken(shown: Mapping[str, Any], queue: str) -> bool:
     """Whether 8x8 shows a conversation in that queue, or with an agent.
 
     Asked before an assignment is sent again: its answer may have been lost, and its events be late.
@@ -35,7 +35,7 @@ def shown_taken(shown: Mapping[str, Any], queue: Any) -> bool:
     now = shown.get("assignment")
     if not isinstance(now, dict):
         return False
-    return now.get("type") == "agent" or (now.get("type") == "queue" and str(now.get("id")) == str(queue))
+    return now.get("type") == "agent" or _is_queue(now, queue)
 
 
 def _taken(state: ConversationState, handover: HandoverState) -> bool:
@@ -46,8 +46,12 @@ def _taken(state: ConversationState, handover: HandoverState) -> bool:
     if machine.status != "queued":
         return False
     told = state.assignment or {}
-    return (told.get("type") == "queue" and str(told.get("id")) == handover.queue) or any(
+    return _is_queue(told, handover.queue) or any(
         signal.kind == "queued" and signal.value in (None, handover.queue)
         for signal in handover.signals
         if signal.at >= handover.events_since
     )
+
+
+def _is_queue(assignment: Mapping[str, Any], queue: str | None) -> bool:
+    return assignment.get("type") == "queue" and str(assignment.get("id")) == queue
